@@ -1,0 +1,1 @@
+"""The audio codecs: one file and one registry row each."""

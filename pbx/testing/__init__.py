@@ -1,0 +1,1 @@
+"""Doubles that ship with Tandem: virtual time, seeded ids, a simulated network, scripted phones, a fake gateway."""

@@ -1,0 +1,1 @@
+"""HTTP: the API, the metrics, the CTI websocket and the pages of the browser desktop."""
