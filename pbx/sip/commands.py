@@ -89,7 +89,7 @@ class Redirect(Command):
 
 
 class Hangup(Command):
-    """End the leg whatever its state: final response (``status``), CANCEL or BYE. Never fails; unknown legs are ignored."""
+    """End the leg whatever its state: final response (``status``), CANCEL or BYE. Unknown legs are ignored."""
 
     leg: str
     status: int = 486
@@ -103,7 +103,7 @@ class Hangup(Command):
 
 
 class Reoffer(Command):
-    """Send a re-INVITE (or UPDATE before the answer) with this offer. Ends in ``ReofferAnswered`` or ``ReofferRefused``.
+    """Send a re-INVITE (or UPDATE before the answer). Ends in ``ReofferAnswered`` or ``ReofferRefused``.
 
     The stack retries 491 by itself (RFC 3261 section 14.1) and queues behind a running one.
     """

@@ -40,7 +40,7 @@ class Origin(msgspec.Struct, frozen=True):
 
 
 class IncomingCall(Output):
-    """A new INVITE from a known origin. The stack has sent 100 and made the leg; answer with Progress, Accept or Hangup."""
+    """A new INVITE from a known origin; 100 is sent and the leg made. Answer with Progress, Accept or Hangup."""
 
     leg: str
     origin: Origin
@@ -94,7 +94,7 @@ class Ended(Output):
 
 
 class Reoffered(Output):
-    """re-INVITE or UPDATE from the peer. ``sdp`` None: it wants our offer. Answer with AnswerReoffer or RefuseReoffer."""
+    """re-INVITE or UPDATE from the peer; ``sdp`` None wants our offer. Ends by AnswerReoffer or RefuseReoffer."""
 
     leg: str
     sdp: bytes | None
