@@ -8,6 +8,8 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 ENGINE_SOURCES := setup.py $(shell find media -name '*.pyx' -o -name '*.pxd' -o -name '*.c' -o -name '*.h')
+# TANDEM_ENGINE=debug builds the engine with checks and symbols (see setup.py).
+ENGINE := $(or $(TANDEM_ENGINE),release)
 # `make test PYTEST="-k ivr -x"` narrows a run.
 PYTEST ?=
 # Two makes in one tree (two terminals, say) take turns at installing.
@@ -37,12 +39,15 @@ $(VENV)/.dev: $(VENV)/.runtime
 	$(ALONE) TANDEM_ENGINE=none $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-build-isolation -e '.[dev]'
 	touch $@
 
-$(VENV)/.engine: $(ENGINE_SOURCES) | $(VENV)/.runtime
-	$(ALONE) $(BIN)/python setup.py --quiet build_ext --inplace --parallel 2
+$(VENV)/.engine-$(ENGINE): $(ENGINE_SOURCES) | $(VENV)/.runtime
+	[ -e $@ ] || find media -name '*.so' -delete
+	$(ALONE) TANDEM_ENGINE=$(ENGINE) $(BIN)/python setup.py --quiet build_ext --inplace --parallel 2 \
+	  --build-temp build/temp-$(ENGINE) --build-lib build/lib-$(ENGINE)
+	rm -f $(VENV)/.engine-*
 	touch $@
 
 .PHONY: build dev apt
-build: $(VENV)/.runtime $(VENV)/.engine ## environment, Tandem (editable) and the compiled media engine
+build: $(VENV)/.runtime $(VENV)/.engine-$(ENGINE) ## environment, Tandem (editable) and the compiled media engine
 dev: build $(VENV)/.dev ## the same with the developer tools
 apt: ## the system packages of the tests
 	PYTHON=$(PYTHON) tools/install-apt.sh test
