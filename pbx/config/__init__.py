@@ -1,1 +1,1 @@
-"""The configuration: typed models of `config/*.yaml`, loaded with file, line and column for every error, all at once."""
+"""The configuration: typed models of `config/*.yaml`; each error has file, line and column, and all come at once."""
