@@ -28,7 +28,7 @@ class _Struct(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 # --- values -----------------------------------------------------------------------------------------
 
 
-class Codec(_Struct):
+class Codec(_Struct, frozen=True, kw_only=True):
     """One RTP payload format as negotiated (RFC 3551, RFC 7587)."""
 
     name: str
@@ -41,7 +41,7 @@ class Codec(_Struct):
     """Format parameters exactly as the peer gave them."""
 
 
-class Srtp(_Struct):
+class Srtp(_Struct, frozen=True, kw_only=True):
     """One direction's SDES keys (RFC 4568)."""
 
     suite: str
@@ -53,7 +53,7 @@ class Srtp(_Struct):
         return f"Srtp(suite={self.suite!r}, key=<secret>)"
 
 
-class Hears(_Struct):
+class Hears(_Struct, frozen=True, kw_only=True):
     """One cell of a bridge's matrix: ``listener`` hears ``source`` at ``gain_db``."""
 
     listener: str
@@ -61,7 +61,7 @@ class Hears(_Struct):
     gain_db: float = 0.0
 
 
-class File(_Struct, tag=True):
+class File(_Struct, tag=True, frozen=True, kw_only=True):
     """An audio file anything libsndfile reads; resampled and encoded once per codec and shared."""
 
     path: str
@@ -69,7 +69,7 @@ class File(_Struct, tag=True):
     offset_ms: int = 0
 
 
-class Speech(_Struct, tag=True):
+class Speech(_Struct, tag=True, frozen=True, kw_only=True):
     """Text spoken by the configured synthesiser, rendered once and cached by content."""
 
     text: str
@@ -79,7 +79,7 @@ class Speech(_Struct, tag=True):
     """Engine's own voice name; empty for the language's default."""
 
 
-class Tone(_Struct, tag=True):
+class Tone(_Struct, tag=True, frozen=True, kw_only=True):
     """A tone of ITU-T E.180 (``name`` of ``country``) or a cadence spelled out in ``spec``.
 
     ``spec``: comma-separated ``freq[+freq...]/on_ms[/off_ms]`` steps, for example ``440+480/2000/4000``.
@@ -95,11 +95,11 @@ class Tone(_Struct, tag=True):
     """Level of each component in dBFS."""
 
 
-class Silence(_Struct, tag=True):
+class Silence(_Struct, tag=True, frozen=True, kw_only=True):
     duration_ms: int
 
 
-class Music(_Struct, tag=True):
+class Music(_Struct, tag=True, frozen=True, kw_only=True):
     """Hold music: every audio file of a folder, in name order, as one endless gapless stream."""
 
     folder: str
@@ -112,12 +112,12 @@ PlayItem = File | Speech | Tone | Silence | Music
 # --- commands ---------------------------------------------------------------------------------------
 
 
-class Command(_Struct, tag=True):
+class Command(_Struct, tag=True, frozen=True, kw_only=True):
     id: int
     """Pairs the reply with the command; counts up per connection."""
 
 
-class Hello(Command):
+class Hello(Command, frozen=True, kw_only=True):
     """First command of a connection. Reply: :class:`Welcome`."""
 
     version: int = PROTOCOL_VERSION
@@ -128,7 +128,7 @@ class Hello(Command):
         return f"Hello(id={self.id}, version={self.version})"
 
 
-class OpenLeg(Command):
+class OpenLeg(Command, frozen=True, kw_only=True):
     """Bind an RTP/RTCP port pair for a new leg. Reply: :class:`LegOpened`."""
 
     leg: str
@@ -137,7 +137,7 @@ class OpenLeg(Command):
     family: Literal["ipv4", "ipv6"] = "ipv4"
 
 
-class ConfigureLeg(Command):
+class ConfigureLeg(Command, frozen=True, kw_only=True):
     """Set what was negotiated. May be repeated at any time (re-INVITE); SSRC, sequence numbers and
     timestamps of what the leg sends go on unbroken."""
 
@@ -168,13 +168,13 @@ class ConfigureLeg(Command):
     detect: tuple[Literal["talk", "fax", "answering_machine", "progress"], ...] = ()
 
 
-class CloseLeg(Command):
+class CloseLeg(Command, frozen=True, kw_only=True):
     """Leave all bridges, finish its recorders and players, close the ports (they drain first)."""
 
     leg: str
 
 
-class SetBridge(Command):
+class SetBridge(Command, frozen=True, kw_only=True):
     """Set the whole who-hears-whom matrix of a bridge; creates it if it is new.
 
     A leg that hears exactly one leg of the same codec at 0 dB, and plays nothing, is relayed to packet
@@ -185,11 +185,11 @@ class SetBridge(Command):
     matrix: tuple[Hears, ...]
 
 
-class CloseBridge(Command):
+class CloseBridge(Command, frozen=True, kw_only=True):
     bridge: str
 
 
-class Play(Command):
+class Play(Command, frozen=True, kw_only=True):
     """Play items on a leg one after the other without gaps. Ends with one :class:`PlayFinished`.
 
     A leg has one player: a new Play replaces the running one (which finishes as ``replaced``), unless
@@ -207,13 +207,13 @@ class Play(Command):
     enqueue: bool = False
 
 
-class StopPlay(Command):
+class StopPlay(Command, frozen=True, kw_only=True):
     leg: str
     player: str = ""
     """Empty: whatever plays."""
 
 
-class ControlPlay(Command):
+class ControlPlay(Command, frozen=True, kw_only=True):
     leg: str
     player: str
     pause: bool | None = None
@@ -222,7 +222,7 @@ class ControlPlay(Command):
     gain_db: float | None = None
 
 
-class SendDigits(Command):
+class SendDigits(Command, frozen=True, kw_only=True):
     leg: str
     digits: str
     duration_ms: int = 100
@@ -231,7 +231,7 @@ class SendDigits(Command):
     """Send tones in the audio instead of RFC 4733 events."""
 
 
-class StartRecording(Command):
+class StartRecording(Command, frozen=True, kw_only=True):
     """Record a leg: left channel what comes from it, right channel what is sent to it.
 
     Replies once the file exists. ``path`` is final; the gateway writes under a temporary name beside it
@@ -245,7 +245,7 @@ class StartRecording(Command):
     """Goes into the sidecar: call id, caller, called, queue, agent ..."""
 
 
-class PauseRecording(Command):
+class PauseRecording(Command, frozen=True, kw_only=True):
     """Stop taking down audio. ``mask``: the time line goes on with silence on both channels and digits
     are dropped (card data); otherwise also silence, so that offsets stay those of the call."""
 
@@ -253,39 +253,39 @@ class PauseRecording(Command):
     mask: bool = False
 
 
-class ResumeRecording(Command):
+class ResumeRecording(Command, frozen=True, kw_only=True):
     recording: str
 
 
-class MarkRecording(Command):
+class MarkRecording(Command, frozen=True, kw_only=True):
     """Begin a new segment here (the parties changed): metadata is merged and the offset noted."""
 
     recording: str
     metadata: dict[str, str]
 
 
-class StopRecording(Command):
+class StopRecording(Command, frozen=True, kw_only=True):
     recording: str
 
 
-class Prepare(Command):
+class Prepare(Command, frozen=True, kw_only=True):
     """Render and encode items ahead of their first use (the IVR's prompts at start and reload)."""
 
     items: tuple[PlayItem, ...]
     codecs: tuple[str, ...] = ("PCMU", "PCMA")
 
 
-class QueryLeg(Command):
+class QueryLeg(Command, frozen=True, kw_only=True):
     """Reply: :class:`LegReport`."""
 
     leg: str
 
 
-class TakeSnapshot(Command):
+class TakeSnapshot(Command, frozen=True, kw_only=True):
     """Everything that lives on this gateway. Reply: :class:`Snapshot`."""
 
 
-class CloseAll(Command):
+class CloseAll(Command, frozen=True, kw_only=True):
     """Close every leg whose id is not in ``keep`` (after a restart of call control)."""
 
     keep: tuple[str, ...] = ()
@@ -317,16 +317,16 @@ AnyCommand = (
 # --- replies ----------------------------------------------------------------------------------------
 
 
-class Reply(_Struct, tag=True):
+class Reply(_Struct, tag=True, frozen=True, kw_only=True):
     id: int
     """The command's."""
 
 
-class Ok(Reply):
+class Ok(Reply, frozen=True, kw_only=True):
     pass
 
 
-class Refused(Reply):
+class Refused(Reply, frozen=True, kw_only=True):
     """The command was not carried out, and changed nothing."""
 
     code: Literal["unknown", "exists", "invalid", "exhausted", "io", "unsupported", "internal"]
@@ -334,7 +334,7 @@ class Refused(Reply):
     """One sentence for a log, naming the object."""
 
 
-class Welcome(Reply):
+class Welcome(Reply, frozen=True, kw_only=True):
     version: int
     gateway: str
     """Stable for the life of the gateway process; another value means that it was restarted."""
@@ -342,7 +342,7 @@ class Welcome(Reply):
     capacity: int
 
 
-class LegOpened(Reply):
+class LegOpened(Reply, frozen=True, kw_only=True):
     leg: str
     address: str
     """Address to advertise in SDP."""
@@ -350,11 +350,11 @@ class LegOpened(Reply):
     """RTP; RTCP is on the next port unless muxed."""
 
 
-class LegReport(Reply):
+class LegReport(Reply, frozen=True, kw_only=True):
     stats: LegStats
 
 
-class LegState(_Struct):
+class LegState(_Struct, frozen=True, kw_only=True):
     leg: str
     call: str
     address: str
@@ -364,12 +364,12 @@ class LegState(_Struct):
     recordings: tuple[str, ...]
 
 
-class BridgeState(_Struct):
+class BridgeState(_Struct, frozen=True, kw_only=True):
     bridge: str
     matrix: tuple[Hears, ...]
 
 
-class RecordingState(_Struct):
+class RecordingState(_Struct, frozen=True, kw_only=True):
     recording: str
     leg: str
     path: str
@@ -377,7 +377,7 @@ class RecordingState(_Struct):
     duration_ms: int
 
 
-class Snapshot(Reply):
+class Snapshot(Reply, frozen=True, kw_only=True):
     legs: tuple[LegState, ...]
     bridges: tuple[BridgeState, ...]
     recordings: tuple[RecordingState, ...]
@@ -389,11 +389,11 @@ AnyReply = Ok | Refused | Welcome | LegOpened | LegReport | Snapshot
 # --- events -----------------------------------------------------------------------------------------
 
 
-class Event(_Struct, tag=True):
+class Event(_Struct, tag=True, frozen=True, kw_only=True):
     pass
 
 
-class LegStats(_Struct):
+class LegStats(_Struct, frozen=True, kw_only=True):
     """What one leg saw. Counters run from its start; nothing is guessed: ``None`` is *not known*."""
 
     leg: str
@@ -416,7 +416,7 @@ class LegStats(_Struct):
     """ITU-T G.107 estimate, only where delay is known."""
 
 
-class DigitReceived(Event):
+class DigitReceived(Event, frozen=True, kw_only=True):
     """One digit, once, however often its packets came. Sent when it begins; ``duration_ms`` is 0 then."""
 
     leg: str
@@ -425,7 +425,7 @@ class DigitReceived(Event):
     method: Literal["rfc4733", "inband"] = "rfc4733"
 
 
-class PlayFinished(Event):
+class PlayFinished(Event, frozen=True, kw_only=True):
     leg: str
     player: str
     reason: Literal["completed", "digit", "speech", "stopped", "replaced", "closed", "failed"]
@@ -434,12 +434,12 @@ class PlayFinished(Event):
     """With ``failed``: which item and why."""
 
 
-class DigitsSent(Event):
+class DigitsSent(Event, frozen=True, kw_only=True):
     leg: str
     digits: str
 
 
-class MediaStarted(Event):
+class MediaStarted(Event, frozen=True, kw_only=True):
     """The first valid packet of the peer arrived."""
 
     leg: str
@@ -447,14 +447,14 @@ class MediaStarted(Event):
     port: int
 
 
-class MediaTimeout(Event):
+class MediaTimeout(Event, frozen=True, kw_only=True):
     """Nothing heard for the leg's ``timeout_ms``. Sent once until the peer is heard again."""
 
     leg: str
     silent_ms: int
 
 
-class Intruder(Event):
+class Intruder(Event, frozen=True, kw_only=True):
     """Packets from an address that is not the peer; at most one event per leg and second."""
 
     leg: str
@@ -463,40 +463,40 @@ class Intruder(Event):
     packets: int
 
 
-class TalkStarted(Event):
+class TalkStarted(Event, frozen=True, kw_only=True):
     leg: str
 
 
-class TalkStopped(Event):
+class TalkStopped(Event, frozen=True, kw_only=True):
     leg: str
     talked_ms: int
 
 
-class Detected(Event):
+class Detected(Event, frozen=True, kw_only=True):
     leg: str
     what: Literal["human", "machine", "beep", "cng", "ced", "busy", "congestion", "sit", "ringback"]
     after_ms: int
     """Since the leg was configured."""
 
 
-class RecordingStarted(Event):
+class RecordingStarted(Event, frozen=True, kw_only=True):
     recording: str
     leg: str
     path: str
 
 
-class RecordingPaused(Event):
+class RecordingPaused(Event, frozen=True, kw_only=True):
     recording: str
     offset_ms: int
     masked: bool
 
 
-class RecordingResumed(Event):
+class RecordingResumed(Event, frozen=True, kw_only=True):
     recording: str
     offset_ms: int
 
 
-class RecordingCompleted(Event):
+class RecordingCompleted(Event, frozen=True, kw_only=True):
     recording: str
     leg: str
     path: str
@@ -505,7 +505,7 @@ class RecordingCompleted(Event):
     sha256: str
 
 
-class RecordingFailed(Event):
+class RecordingFailed(Event, frozen=True, kw_only=True):
     recording: str
     leg: str
     path: str
@@ -514,21 +514,21 @@ class RecordingFailed(Event):
     """True: what was written up to then is a playable file."""
 
 
-class DiskState(Event):
+class DiskState(Event, frozen=True, kw_only=True):
     """Sent when a watermark is crossed either way."""
 
     level: Literal["ok", "low", "full"]
     free_bytes: int
 
 
-class Quality(Event):
+class Quality(Event, frozen=True, kw_only=True):
     """Periodic while a leg lives, and once at its end (``final``)."""
 
     stats: LegStats
     final: bool = False
 
 
-class TickOverrun(Event):
+class TickOverrun(Event, frozen=True, kw_only=True):
     """The playout tick came late; for operators, at most one per second."""
 
     late_ms: float

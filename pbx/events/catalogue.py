@@ -19,7 +19,7 @@ class Event(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag=T
     pass
 
 
-class CallEvent(Event):
+class CallEvent(Event, frozen=True, kw_only=True):
     call: str
     """Id of the call for its whole life across IVR, queue, agents and transfers."""
 
@@ -27,7 +27,7 @@ class CallEvent(Event):
 # --- the call and its legs (ECMA-269 call control events) ----------------------------------------------
 
 
-class Offered(CallEvent):
+class Offered(CallEvent, frozen=True, kw_only=True):
     """A call came into being: the first INVITE in, or a call we make."""
 
     leg: str
@@ -40,14 +40,14 @@ class Offered(CallEvent):
     sip_call_id: str = ""
 
 
-class Routed(CallEvent):
+class Routed(CallEvent, frozen=True, kw_only=True):
     """Where routing sent the call and by which rule."""
 
     destination: str
     rule: str
 
 
-class Originated(CallEvent):
+class Originated(CallEvent, frozen=True, kw_only=True):
     """An outgoing leg was started."""
 
     leg: str
@@ -57,7 +57,7 @@ class Originated(CallEvent):
     sip_call_id: str = ""
 
 
-class Delivered(CallEvent):
+class Delivered(CallEvent, frozen=True, kw_only=True):
     """The device rings."""
 
     leg: str
@@ -65,7 +65,7 @@ class Delivered(CallEvent):
     agent: str = ""
 
 
-class Established(CallEvent):
+class Established(CallEvent, frozen=True, kw_only=True):
     """The leg was answered."""
 
     leg: str
@@ -73,26 +73,26 @@ class Established(CallEvent):
     agent: str = ""
 
 
-class Bridged(CallEvent):
+class Bridged(CallEvent, frozen=True, kw_only=True):
     """These legs now talk to each other."""
 
     legs: tuple[str, ...]
 
 
-class Held(CallEvent):
+class Held(CallEvent, frozen=True, kw_only=True):
     leg: str
     """The leg that holds."""
     device: str
     agent: str = ""
 
 
-class Retrieved(CallEvent):
+class Retrieved(CallEvent, frozen=True, kw_only=True):
     leg: str
     device: str
     agent: str = ""
 
 
-class Transferred(CallEvent):
+class Transferred(CallEvent, frozen=True, kw_only=True):
     """``leg`` left the call in favour of ``destination``."""
 
     leg: str
@@ -102,13 +102,13 @@ class Transferred(CallEvent):
     agent: str = ""
 
 
-class Conferenced(CallEvent):
+class Conferenced(CallEvent, frozen=True, kw_only=True):
     legs: tuple[str, ...]
     by: str
     """Leg or user who joined them."""
 
 
-class Diverted(CallEvent):
+class Diverted(CallEvent, frozen=True, kw_only=True):
     """Forwarded before an answer."""
 
     device: str
@@ -116,7 +116,7 @@ class Diverted(CallEvent):
     reason: Literal["always", "busy", "no_answer", "unreachable", "do_not_disturb", "pickup", "overflow", "deflected"]
 
 
-class Failed(CallEvent):
+class Failed(CallEvent, frozen=True, kw_only=True):
     """An outgoing leg was not answered."""
 
     leg: str
@@ -127,7 +127,7 @@ class Failed(CallEvent):
     agent: str = ""
 
 
-class ConnectionCleared(CallEvent):
+class ConnectionCleared(CallEvent, frozen=True, kw_only=True):
     """One leg ended."""
 
     leg: str
@@ -139,7 +139,7 @@ class ConnectionCleared(CallEvent):
     agent: str = ""
 
 
-class CallCleared(CallEvent):
+class CallCleared(CallEvent, frozen=True, kw_only=True):
     """The last leg is gone; nothing follows for this call but recordings' ends and wrap-up."""
 
     outcome: Literal[
@@ -157,13 +157,13 @@ class CallCleared(CallEvent):
     reason: str
 
 
-class CallInformation(CallEvent):
+class CallInformation(CallEvent, frozen=True, kw_only=True):
     """Call data changed: what flows, agents and trunks attached to the call. An empty value removes the key."""
 
     data: dict[str, str]
 
 
-class ServiceInitiated(CallEvent):
+class ServiceInitiated(CallEvent, frozen=True, kw_only=True):
     """A click-to-dial began: the agent's own phone is being called first."""
 
     device: str
@@ -171,7 +171,7 @@ class ServiceInitiated(CallEvent):
     called: str
 
 
-class DigitsGenerated(CallEvent):
+class DigitsGenerated(CallEvent, frozen=True, kw_only=True):
     leg: str
     digits: str
 
@@ -179,29 +179,29 @@ class DigitsGenerated(CallEvent):
 # --- IVR ------------------------------------------------------------------------------------------------
 
 
-class FlowEntered(CallEvent):
+class FlowEntered(CallEvent, frozen=True, kw_only=True):
     flow: str
     version: str
 
 
-class NodeEntered(CallEvent):
+class NodeEntered(CallEvent, frozen=True, kw_only=True):
     flow: str
     node: str
 
 
-class DigitsCollected(CallEvent):
+class DigitsCollected(CallEvent, frozen=True, kw_only=True):
     flow: str
     node: str
     digits: str
     """``***`` where the node is secure."""
 
 
-class FlowTagged(CallEvent):
+class FlowTagged(CallEvent, frozen=True, kw_only=True):
     flow: str
     tag: str
 
 
-class FlowLeft(CallEvent):
+class FlowLeft(CallEvent, frozen=True, kw_only=True):
     flow: str
     reason: str
 
@@ -209,7 +209,7 @@ class FlowLeft(CallEvent):
 # --- queue and agents -------------------------------------------------------------------------------------
 
 
-class Queued(CallEvent):
+class Queued(CallEvent, frozen=True, kw_only=True):
     item: str
     """The work item; for a call the same as ``call``."""
     queue: str
@@ -220,13 +220,13 @@ class Queued(CallEvent):
     """Id of this entry: a call that enters twice counts twice."""
 
 
-class PositionAnnounced(CallEvent):
+class PositionAnnounced(CallEvent, frozen=True, kw_only=True):
     queue: str
     position: int
     estimated_wait_s: float | None = None
 
 
-class AgentOffered(CallEvent):
+class AgentOffered(CallEvent, frozen=True, kw_only=True):
     """An agent was chosen; ``why`` is the kept decision."""
 
     item: str
@@ -236,7 +236,7 @@ class AgentOffered(CallEvent):
     why: dict[str, Any] = {}
 
 
-class OfferEnded(CallEvent):
+class OfferEnded(CallEvent, frozen=True, kw_only=True):
     item: str
     queue: str
     agent: str
@@ -245,7 +245,7 @@ class OfferEnded(CallEvent):
     ringing_s: float
 
 
-class QueueLeft(CallEvent):
+class QueueLeft(CallEvent, frozen=True, kw_only=True):
     item: str
     queue: str
     reason: str
@@ -255,43 +255,43 @@ class QueueLeft(CallEvent):
     entry: str = ""
 
 
-class AgentEvent(Event):
+class AgentEvent(Event, frozen=True, kw_only=True):
     agent: str
 
 
-class AgentLoggedOn(AgentEvent):
+class AgentLoggedOn(AgentEvent, frozen=True, kw_only=True):
     device: str
 
 
-class AgentLoggedOff(AgentEvent):
+class AgentLoggedOff(AgentEvent, frozen=True, kw_only=True):
     reason: str = ""
 
 
-class AgentReady(AgentEvent):
+class AgentReady(AgentEvent, frozen=True, kw_only=True):
     pass
 
 
-class AgentNotReady(AgentEvent):
+class AgentNotReady(AgentEvent, frozen=True, kw_only=True):
     reason: str
 
 
-class AgentRinging(AgentEvent):
+class AgentRinging(AgentEvent, frozen=True, kw_only=True):
     item: str
 
 
-class AgentBusy(AgentEvent):
+class AgentBusy(AgentEvent, frozen=True, kw_only=True):
     """Talking."""
 
     item: str
 
 
-class AgentWorkingAfterCall(AgentEvent):
+class AgentWorkingAfterCall(AgentEvent, frozen=True, kw_only=True):
     item: str
     until_s: float | None = None
     """Seconds until it ends by itself."""
 
 
-class WrapUpCompleted(AgentEvent):
+class WrapUpCompleted(AgentEvent, frozen=True, kw_only=True):
     item: str
     disposition: str = ""
     note: str = ""
@@ -300,7 +300,7 @@ class WrapUpCompleted(AgentEvent):
 # --- recording ----------------------------------------------------------------------------------------------
 
 
-class RecordingStarted(CallEvent):
+class RecordingStarted(CallEvent, frozen=True, kw_only=True):
     recording: str
     leg: str
     path: str
@@ -308,18 +308,18 @@ class RecordingStarted(CallEvent):
     agent: str = ""
 
 
-class RecordingPaused(CallEvent):
+class RecordingPaused(CallEvent, frozen=True, kw_only=True):
     recording: str
     offset_ms: int
     masked: bool
 
 
-class RecordingResumed(CallEvent):
+class RecordingResumed(CallEvent, frozen=True, kw_only=True):
     recording: str
     offset_ms: int
 
 
-class RecordingCompleted(CallEvent):
+class RecordingCompleted(CallEvent, frozen=True, kw_only=True):
     recording: str
     leg: str
     path: str
@@ -328,7 +328,7 @@ class RecordingCompleted(CallEvent):
     sha256: str
 
 
-class RecordingFailed(CallEvent):
+class RecordingFailed(CallEvent, frozen=True, kw_only=True):
     recording: str
     leg: str
     path: str
@@ -336,7 +336,7 @@ class RecordingFailed(CallEvent):
     kept: bool
 
 
-class VoicemailLeft(CallEvent):
+class VoicemailLeft(CallEvent, frozen=True, kw_only=True):
     mailbox: str
     path: str
     duration_ms: int
@@ -346,7 +346,7 @@ class VoicemailLeft(CallEvent):
 # --- media quality --------------------------------------------------------------------------------------------
 
 
-class MediaQuality(CallEvent):
+class MediaQuality(CallEvent, frozen=True, kw_only=True):
     """At a leg's end: what it saw."""
 
     leg: str
@@ -360,7 +360,7 @@ class MediaQuality(CallEvent):
     mos: float | None = None
 
 
-class MediaLost(CallEvent):
+class MediaLost(CallEvent, frozen=True, kw_only=True):
     """No audio from the leg for so long."""
 
     leg: str
@@ -371,65 +371,65 @@ class MediaLost(CallEvent):
 # --- the system ---------------------------------------------------------------------------------------------------
 
 
-class ServerStarted(Event):
+class ServerStarted(Event, frozen=True, kw_only=True):
     version: str
     recovered_calls: int = 0
 
 
-class ServerStopped(Event):
+class ServerStopped(Event, frozen=True, kw_only=True):
     reason: str
 
 
-class DrainStarted(Event):
+class DrainStarted(Event, frozen=True, kw_only=True):
     calls: int
 
 
-class ConfigurationApplied(Event):
+class ConfigurationApplied(Event, frozen=True, kw_only=True):
     version: str
     changes: tuple[str, ...]
 
 
-class ConfigurationRefused(Event):
+class ConfigurationRefused(Event, frozen=True, kw_only=True):
     problems: int
 
 
-class DeviceRegistered(Event):
+class DeviceRegistered(Event, frozen=True, kw_only=True):
     device: str
     contact: str
     user_agent: str
     address: str
 
 
-class DeviceUnregistered(Event):
+class DeviceUnregistered(Event, frozen=True, kw_only=True):
     device: str
     contact: str
     reason: str
 
 
-class TrunkStateChanged(Event):
+class TrunkStateChanged(Event, frozen=True, kw_only=True):
     trunk: str
     state: Literal["up", "down"]
     reason: str
 
 
-class GatewayStateChanged(Event):
+class GatewayStateChanged(Event, frozen=True, kw_only=True):
     gateway: str
     state: Literal["up", "down", "restarted"]
     reason: str
 
 
-class DiskStateChanged(Event):
+class DiskStateChanged(Event, frozen=True, kw_only=True):
     level: Literal["ok", "low", "full"]
     free_bytes: int
 
 
-class SecurityAlert(Event):
+class SecurityAlert(Event, frozen=True, kw_only=True):
     what: str
     address: str
     detail: str
 
 
-class AuditEntry(Event):
+class AuditEntry(Event, frozen=True, kw_only=True):
     """A user changed or heard something that must be accounted for."""
 
     user: str

@@ -35,7 +35,7 @@ class Command(msgspec.Struct, frozen=True, kw_only=True):
     pass
 
 
-class Invite(Command):
+class Invite(Command, frozen=True, kw_only=True):
     """Start an outgoing call. Ends in ``Answered`` or ``Ended``."""
 
     leg: str
@@ -57,7 +57,7 @@ class Invite(Command):
     """Seconds of ringing after which the call is cancelled; ends with cause 408."""
 
 
-class Progress(Command):
+class Progress(Command, frozen=True, kw_only=True):
     """Send a provisional response (180, 181, 182, 183). Sent reliably where the caller wants 100rel."""
 
     leg: str
@@ -66,7 +66,7 @@ class Progress(Command):
     headers: tuple[tuple[str, str], ...] = ()
 
 
-class Accept(Command):
+class Accept(Command, frozen=True, kw_only=True):
     """Answer with 200. Without an offer in the INVITE ``sdp`` is our offer and ``Acknowledged`` brings the answer."""
 
     leg: str
@@ -74,21 +74,21 @@ class Accept(Command):
     headers: tuple[tuple[str, str], ...] = ()
 
 
-class Acknowledge(Command):
+class Acknowledge(Command, frozen=True, kw_only=True):
     """Complete a late-offer INVITE of ours: our answer goes into the ACK."""
 
     leg: str
     sdp: bytes
 
 
-class Redirect(Command):
+class Redirect(Command, frozen=True, kw_only=True):
     """Answer with 302 and these contacts."""
 
     leg: str
     contacts: tuple[str, ...]
 
 
-class Hangup(Command):
+class Hangup(Command, frozen=True, kw_only=True):
     """End the leg whatever its state: final response (``status``), CANCEL or BYE. Unknown legs are ignored."""
 
     leg: str
@@ -102,7 +102,7 @@ class Hangup(Command):
     """Seconds; adds Retry-After to a 5xx."""
 
 
-class Reoffer(Command):
+class Reoffer(Command, frozen=True, kw_only=True):
     """Send a re-INVITE (or UPDATE before the answer). Ends in ``ReofferAnswered`` or ``ReofferRefused``.
 
     The stack retries 491 by itself (RFC 3261 section 14.1) and queues behind a running one.
@@ -112,19 +112,19 @@ class Reoffer(Command):
     sdp: bytes | None
 
 
-class AnswerReoffer(Command):
+class AnswerReoffer(Command, frozen=True, kw_only=True):
     """Answer the peer's ``Reoffered`` (200 with SDP)."""
 
     leg: str
     sdp: bytes
 
 
-class RefuseReoffer(Command):
+class RefuseReoffer(Command, frozen=True, kw_only=True):
     leg: str
     status: int = 488
 
 
-class SendRefer(Command):
+class SendRefer(Command, frozen=True, kw_only=True):
     """Ask the peer to call ``target`` (RFC 3515). Ends in ``ReferProgress`` events."""
 
     leg: str
@@ -132,27 +132,27 @@ class SendRefer(Command):
     referred_by: str = ""
 
 
-class AnswerRefer(Command):
+class AnswerRefer(Command, frozen=True, kw_only=True):
     """Accept (2xx) or refuse the peer's ``Refer``."""
 
     leg: str
     status: int = 202
 
 
-class NotifyRefer(Command):
+class NotifyRefer(Command, frozen=True, kw_only=True):
     """Tell the referrer how it goes (message/sipfrag). A status >= 200 ends the subscription."""
 
     leg: str
     status: int
 
 
-class SendInfo(Command):
+class SendInfo(Command, frozen=True, kw_only=True):
     leg: str
     content_type: str
     body: bytes
 
 
-class SendNotify(Command):
+class SendNotify(Command, frozen=True, kw_only=True):
     """NOTIFY on a subscription that was accepted (RFC 6665)."""
 
     subscription: str
@@ -163,7 +163,7 @@ class SendNotify(Command):
     body: bytes = b""
 
 
-class SendMessage(Command):
+class SendMessage(Command, frozen=True, kw_only=True):
     """MESSAGE outside a dialog (RFC 3428)."""
 
     uri: str

@@ -14,7 +14,7 @@ class Output(msgspec.Struct, frozen=True, kw_only=True):
     pass
 
 
-class Transmit(Output):
+class Transmit(Output, frozen=True, kw_only=True):
     """Send these bytes. ``leg`` and ``note`` (``retransmission``, ``response`` ...) are for the ladder only."""
 
     flow: Flow
@@ -23,7 +23,7 @@ class Transmit(Output):
     note: str = ""
 
 
-class Dropped(Output):
+class Dropped(Output, frozen=True, kw_only=True):
     """A packet was not acted on, and why; for counters, the ladder and the guard against strangers."""
 
     flow: Flow
@@ -39,7 +39,7 @@ class Origin(msgspec.Struct, frozen=True):
     """Trunk name, or extension number (authenticated by digest)."""
 
 
-class IncomingCall(Output):
+class IncomingCall(Output, frozen=True, kw_only=True):
     """A new INVITE from a known origin; 100 is sent and the leg made. Answer with Progress, Accept or Hangup."""
 
     leg: str
@@ -58,7 +58,7 @@ class IncomingCall(Output):
     referred_by: str = ""
 
 
-class Ringing(Output):
+class Ringing(Output, frozen=True, kw_only=True):
     """A provisional response above 100 to our INVITE. ``sdp``: early media (an answer in a 18x)."""
 
     leg: str
@@ -66,7 +66,7 @@ class Ringing(Output):
     sdp: bytes | None = None
 
 
-class Answered(Output):
+class Answered(Output, frozen=True, kw_only=True):
     """Our INVITE got a 2xx; the ACK is sent (for late offer once ``Acknowledge`` came)."""
 
     leg: str
@@ -74,14 +74,14 @@ class Answered(Output):
     response: Response
 
 
-class Acknowledged(Output):
+class Acknowledged(Output, frozen=True, kw_only=True):
     """The ACK of an incoming call's 200 arrived: the leg is confirmed."""
 
     leg: str
     sdp: bytes | None = None
 
 
-class Ended(Output):
+class Ended(Output, frozen=True, kw_only=True):
     """The leg is over; exactly one per leg that was announced or invited."""
 
     leg: str
@@ -93,24 +93,24 @@ class Ended(Output):
     reason: str = ""
 
 
-class Reoffered(Output):
+class Reoffered(Output, frozen=True, kw_only=True):
     """re-INVITE or UPDATE from the peer; ``sdp`` None wants our offer. Ends by AnswerReoffer or RefuseReoffer."""
 
     leg: str
     sdp: bytes | None
 
 
-class ReofferAnswered(Output):
+class ReofferAnswered(Output, frozen=True, kw_only=True):
     leg: str
     sdp: bytes | None
 
 
-class ReofferRefused(Output):
+class ReofferRefused(Output, frozen=True, kw_only=True):
     leg: str
     status: int
 
 
-class Refer(Output):
+class Refer(Output, frozen=True, kw_only=True):
     """The peer wants us to transfer it. Answer with AnswerRefer, then NotifyRefer."""
 
     leg: str
@@ -122,7 +122,7 @@ class Refer(Output):
     referred_by: str = ""
 
 
-class ReferProgress(Output):
+class ReferProgress(Output, frozen=True, kw_only=True):
     """NOTIFY to a SendRefer of ours."""
 
     leg: str
@@ -130,7 +130,7 @@ class ReferProgress(Output):
     final: bool
 
 
-class Info(Output):
+class Info(Output, frozen=True, kw_only=True):
     """INFO inside a dialog other than a digit; already answered."""
 
     leg: str
@@ -138,7 +138,7 @@ class Info(Output):
     body: bytes
 
 
-class InfoDigit(Output):
+class InfoDigit(Output, frozen=True, kw_only=True):
     """A DTMF digit by INFO (application/dtmf-relay or application/dtmf)."""
 
     leg: str
@@ -146,7 +146,7 @@ class InfoDigit(Output):
     duration_ms: int
 
 
-class Registered(Output):
+class Registered(Output, frozen=True, kw_only=True):
     """A binding was added or refreshed; to be kept in storage."""
 
     extension: str
@@ -164,13 +164,13 @@ class Registered(Output):
     """True: the same contact registered again; nothing changed but the time."""
 
 
-class Unregistered(Output):
+class Unregistered(Output, frozen=True, kw_only=True):
     extension: str
     contact: str
     reason: Literal["request", "expired", "replaced", "flow_closed"]
 
 
-class TrunkState(Output):
+class TrunkState(Output, frozen=True, kw_only=True):
     """Result of registration at a provider or of OPTIONS health checks."""
 
     trunk: str
@@ -178,7 +178,7 @@ class TrunkState(Output):
     reason: str
 
 
-class Subscribed(Output):
+class Subscribed(Output, frozen=True, kw_only=True):
     """SUBSCRIBE accepted in principle (event package known); answer at once with SendNotify."""
 
     subscription: str
@@ -191,11 +191,11 @@ class Subscribed(Output):
     accept: tuple[str, ...] = ()
 
 
-class Unsubscribed(Output):
+class Unsubscribed(Output, frozen=True, kw_only=True):
     subscription: str
 
 
-class TextMessage(Output):
+class TextMessage(Output, frozen=True, kw_only=True):
     """MESSAGE; already answered 202."""
 
     origin: Origin
@@ -204,7 +204,7 @@ class TextMessage(Output):
     body: bytes
 
 
-class SecurityAlert(Output):
+class SecurityAlert(Output, frozen=True, kw_only=True):
     """For the event log: wrong credentials, a scanner, a ban."""
 
     what: Literal["wrong_credentials", "unknown_user", "scanner", "flood", "banned", "unbanned", "malformed"]
