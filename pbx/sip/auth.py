@@ -1,0 +1,339 @@
+"""Digest authentication, both ends (RFC 3261 section 22, RFC 7616, RFC 8760).
+
+Server: nonces carry their own time and signature, so a challenge costs no memory; only nonces that were *used* are
+remembered, with the counts seen, until they expire. Client: ``answer_challenge`` for trunks that challenge us.
+"""
+
+from __future__ import annotations
+
+import binascii
+import hmac
+from base64 import urlsafe_b64decode, urlsafe_b64encode
+from collections.abc import Mapping, Sequence
+from typing import Final, Protocol
+from urllib.parse import unquote
+
+import msgspec
+from sipmessage import Request, Response
+
+from .commands import Credentials, Flow
+from .digest import ALGORITHMS, DigestError, base_algorithm, compute_ha1, compute_response, parse_digest, quote
+from .events import Origin, Output
+from .policy import Authenticated, Challenged, Rejected
+
+_STAMP_BYTES: Final = 11
+_MAC_BYTES: Final = 16
+_WINDOW: Final = 64
+"""How far a nonce count may lag behind the highest seen: requests overtake each other on UDP."""
+
+
+class Account(msgspec.Struct, frozen=True):
+    """Someone who proves himself by digest: an extension, or a trunk that logs in to us."""
+
+    username: str
+    origin: Origin
+    ha1: Mapping[str, str]
+    """H(username:realm:password) in hexadecimal by algorithm (MD5, SHA-256); the password itself is never kept."""
+
+    def __repr__(self) -> str:
+        return f"Account(username={self.username!r}, origin={self.origin!r}, ha1=<secret>)"
+
+
+def make_account(username: str, realm: str, password: str, origin: Origin) -> Account:
+    """An account whose HA1 are computed from a password, for the algorithms the server offers."""
+    ha1 = {algorithm: compute_ha1(username, realm, password, algorithm) for algorithm in ("MD5", "SHA-256")}
+    return Account(username, origin, ha1)
+
+
+class FailureSink(Protocol):
+    """Told of wrong credentials; returns alerts to pass on. ``pbx.sip.guard.SourceGuard`` is one."""
+
+    def wrong_credentials(self, flow: Flow, username: str, known: bool, now: float) -> Sequence[Output]: ...
+
+
+class DigestAuthenticator:
+    """Checks Authorization headers; implements ``pbx.sip.policy.Authenticator``.
+
+    ``key``: at least 16 secret random bytes that sign the nonces; nodes that share it accept each other's nonces.
+    ``algorithms``: offered in this order (RFC 8760 section 2.4). Wrong password and unknown user get the same answer.
+    """
+
+    def __init__(
+        self,
+        accounts: Mapping[str, Account],
+        key: bytes,
+        *,
+        algorithms: Sequence[str] = ("SHA-256", "MD5"),
+        nonce_lifetime: float = 600.0,
+        max_nonces: int = 65536,
+        failures: FailureSink | None = None,
+    ) -> None:
+        if len(key) < 16:
+            raise ValueError("the nonce key must have at least 16 bytes")
+        if not algorithms or any(name not in ALGORITHMS for name in algorithms):
+            raise ValueError(f"algorithms must be some of {', '.join(ALGORITHMS)}")
+        self._key = key
+        self._algorithms = tuple(algorithms)
+        self._lifetime_ms = int(nonce_lifetime * 1000)
+        self._failures = failures
+        self._count = 0
+        self._counts = _NonceCounts(max_nonces)
+        self._nobody_ha1 = compute_ha1("", "", binascii.hexlify(key).decode())
+        self.replace_accounts(accounts)
+
+    def replace_accounts(self, accounts: Mapping[str, Account]) -> None:
+        """Use these, by username, from now on (configuration reload). Nonces stay good.
+
+        Only algorithms that every account has a hash for are offered, to everybody alike: a challenge that depended on
+        the user would tell strangers who exists.
+        """
+        self._accounts = accounts
+        common = tuple(a for a in self._algorithms if all(a in account.ha1 for account in accounts.values()))
+        self._offered = common or self._algorithms
+
+    def authenticate(
+        self, request: Request, realm: str, flow: Flow, now: float
+    ) -> Authenticated | Challenged | Rejected:
+        """Judge ``request`` by its Authorization (or Proxy-Authorization) for ``realm``.
+
+        No credentials for this realm, an unsupported algorithm or a stale nonce are no failure: they are challenged.
+        """
+        try:
+            given = _find_credentials(request, realm)
+        except DigestError as error:
+            return Rejected(400, f"Bad Authorization: {error}")
+        if given is None:
+            return self.challenge(realm, now)
+        algorithm = given.get("algorithm", "MD5").upper()
+        qop = given.get("qop", "").lower()
+        if algorithm not in self._offered or qop not in ("", "auth"):
+            return self.challenge(realm, now)
+        nc = _parse_count(given.get("nc", "")) if qop else 1
+        if nc is None or (qop and not given.get("cnonce")):
+            return Rejected(400, "Bad Authorization: nc and cnonce expected")
+        account = self._accounts.get(given["username"])
+        if not _same_user(given["uri"], request):
+            return Rejected(400, "Bad Authorization: uri is not the request's")
+        # An unknown user costs the same hash as a known one, so that answers tell nothing by their timing.
+        ha1 = account.ha1.get(algorithm) if account else self._nobody_ha1
+        if ha1 is None:
+            return self.challenge(realm, now)
+        expected = compute_response(
+            algorithm,
+            ha1,
+            request.method,
+            given["uri"],
+            given["nonce"],
+            qop=qop,
+            nc=given.get("nc", ""),
+            cnonce=given.get("cnonce", ""),
+        )
+        right = hmac.compare_digest(expected.encode(), given["response"].lower().encode("utf-8", "replace"))
+        if account is None or not right:
+            outputs: Sequence[Output] = ()
+            if self._failures is not None:
+                outputs = self._failures.wrong_credentials(flow, given["username"], account is not None, now)
+            return Rejected(403, "Wrong credentials", outputs=tuple(outputs))
+        if not self._take_nonce(given["nonce"], nc, realm, now):
+            return self.challenge(realm, now, stale=True)
+        return Authenticated(account.origin)
+
+    def challenge(self, realm: str, now: float, *, stale: bool = False) -> Challenged:
+        """A fresh challenge per offered algorithm (RFC 8760 section 2.3)."""
+        nonce = self._make_nonce(realm, now)
+        tail = ", stale=true" if stale else ""
+        return Challenged(
+            tuple(
+                (
+                    "WWW-Authenticate",
+                    f'Digest realm={quote(realm)}, nonce="{nonce}", algorithm={algorithm}, qop="auth"{tail}',
+                )
+                for algorithm in self._offered
+            )
+        )
+
+    def nonces_remembered(self) -> int:
+        """How many used nonces are kept; for leak checks."""
+        return len(self._counts)
+
+    def _make_nonce(self, realm: str, now: float) -> str:
+        self._count = (self._count + 1) & 0xFFFFFFFFFF
+        stamp = int(now * 1000).to_bytes(6, "big") + self._count.to_bytes(5, "big")
+        return urlsafe_b64encode(stamp + self._sign(stamp, realm)).decode()
+
+    def _sign(self, stamp: bytes, realm: str) -> bytes:
+        return hmac.digest(self._key, stamp + realm.encode(), "sha256")[:_MAC_BYTES]
+
+    def _take_nonce(self, nonce: str, nc: int, realm: str, now: float) -> bool:
+        """False: not ours, expired, or this count was used before; all of them mean *stale* (RFC 7616 section 3.3)."""
+        try:
+            raw = urlsafe_b64decode(nonce.encode("ascii"))
+        except (ValueError, UnicodeEncodeError):
+            return False
+        if len(raw) != _STAMP_BYTES + _MAC_BYTES:
+            return False
+        stamp = raw[:_STAMP_BYTES]
+        if not hmac.compare_digest(raw[_STAMP_BYTES:], self._sign(stamp, realm)):
+            return False
+        now_ms = int(now * 1000)
+        issued = int.from_bytes(stamp[:6], "big")
+        if not 0 <= now_ms - issued <= self._lifetime_ms:
+            return False
+        return self._counts.take(stamp, issued, nc, now_ms - self._lifetime_ms)
+
+
+class _NonceCounts:
+    """Counts used per nonce: a sliding window each, forgotten when the nonce expires, bounded in number.
+
+    What is pushed out by the bound must not become usable again: every unknown nonce issued before the newest one
+    pushed out is refused.
+    """
+
+    __slots__ = ("_floor", "_limit", "_seen")
+
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
+        self._floor = -1
+        self._seen: dict[bytes, tuple[int, int]] = {}
+
+    def __len__(self) -> int:
+        return len(self._seen)
+
+    def take(self, stamp: bytes, issued: int, nc: int, oldest: int) -> bool:
+        """True if ``nc`` is new for this nonce. ``issued`` and ``oldest`` (expiry bound) in milliseconds."""
+        entry = self._seen.get(stamp)
+        if entry is None:
+            if issued <= self._floor:
+                return False
+            self._forget(oldest)
+            self._seen[stamp] = (nc, 1)
+            return True
+        highest, window = entry
+        if nc > highest:
+            window = ((window << (nc - highest)) | 1) & ((1 << _WINDOW) - 1) if nc - highest < _WINDOW else 1
+            self._seen[stamp] = (nc, window)
+            return True
+        behind = highest - nc
+        if behind >= _WINDOW or window >> behind & 1:
+            return False
+        self._seen[stamp] = (highest, window | 1 << behind)
+        return True
+
+    def _forget(self, oldest: int) -> None:
+        # In order of first use, which is nearly that of issue: a few at a time keeps the cost per request flat.
+        for _ in range(4):
+            stamp = next(iter(self._seen), None)
+            if stamp is None:
+                return
+            issued = int.from_bytes(stamp[:6], "big")
+            full = len(self._seen) >= self._limit
+            if issued >= oldest and not full:
+                return
+            del self._seen[stamp]
+            if issued >= oldest:
+                self._floor = max(self._floor, issued)
+
+
+def _find_credentials(request: Request, realm: str) -> dict[str, str] | None:
+    """The first digest credentials of ``request`` for ``realm`` with all mandatory parameters."""
+    headers = request.headers
+    for value in (*headers.getlist("Authorization")[:8], *headers.getlist("Proxy-Authorization")[:8]):
+        given = parse_digest(value)
+        if given is None or given.get("realm") != realm:
+            continue
+        missing = [name for name in ("username", "nonce", "uri", "response") if name not in given]
+        if missing:
+            raise DigestError(f"{', '.join(missing)} missing")
+        return given
+    return None
+
+
+def _parse_count(text: str) -> int | None:
+    """A nonce count: eight hexadecimal digits (RFC 7616 section 3.4), 1 or more."""
+    if len(text) != 8:
+        return None
+    try:
+        return int(text, 16) or None
+    except ValueError:
+        return None
+
+
+def _same_user(uri: str, request: Request) -> bool:
+    """Whether the digest-uri names the user of the Request-URI (RFC 3261 section 22.4 point 5).
+
+    Host and parameters are not compared: a proxy in front may have rewritten them, and phones leave parameters out.
+    """
+    _, colon, rest = uri.partition(":")
+    user = rest.rpartition("@")[0].partition(":")[0] if colon else ""
+    return not user or not request.uri.user or unquote(user) == request.uri.user
+
+
+def answer_challenge(
+    response: Response,
+    method: str,
+    uri: str,
+    credentials: Credentials,
+    nonce_counts: dict[str, int],
+    cnonce: str,
+    *,
+    body: bytes = b"",
+) -> tuple[str, str] | None:
+    """The Authorization or Proxy-Authorization header (name, value) that answers a 401 or 407.
+
+    None when there is no challenge we can answer, or when it refuses credentials that were just sent: the same nonce
+    again without ``stale=true``. ``nonce_counts`` (nonce to uses) is updated; ``body`` matters for qop auth-int only.
+    The first algorithm we know is taken, as RFC 8760 section 2.4 asks.
+    """
+    name = "Proxy-Authenticate" if response.code == 407 else "WWW-Authenticate"
+    for value in response.headers.getlist(name)[:8]:
+        try:
+            challenge = parse_digest(value)
+        except DigestError:
+            continue
+        if challenge is None or "nonce" not in challenge:
+            continue
+        algorithm = challenge.get("algorithm", "MD5")
+        offered = [item.strip().lower() for item in challenge.get("qop", "").split(",") if item.strip()]
+        qop = next((item for item in ("auth", "auth-int") if item in offered), "")
+        if base_algorithm(algorithm) not in ALGORITHMS or (offered and not qop):
+            continue
+        nonce = challenge["nonce"]
+        if nonce in nonce_counts and challenge.get("stale", "").lower() != "true":
+            return None
+        header = _make_credentials(challenge, algorithm, qop, method, uri, credentials, nonce_counts, cnonce, body)
+        return ("Proxy-Authorization" if response.code == 407 else "Authorization"), header
+    return None
+
+
+def _make_credentials(
+    challenge: Mapping[str, str],
+    algorithm: str,
+    qop: str,
+    method: str,
+    uri: str,
+    credentials: Credentials,
+    nonce_counts: dict[str, int],
+    cnonce: str,
+    body: bytes,
+) -> str:
+    realm, nonce = challenge.get("realm", ""), challenge["nonce"]
+    nonce_counts[nonce] = count = nonce_counts.get(nonce, 0) + 1
+    nc = f"{count:08x}"
+    ha1 = compute_ha1(credentials.username, realm, credentials.password, algorithm)
+    response = compute_response(algorithm, ha1, method, uri, nonce, qop=qop, nc=nc, cnonce=cnonce, body=body)
+    parts = [
+        f"username={quote(credentials.username)}",
+        f"realm={quote(realm)}",
+        f"nonce={quote(nonce)}",
+        f"uri={quote(uri)}",
+        f'response="{response}"',
+    ]
+    if "algorithm" in challenge:
+        parts.append(f"algorithm={algorithm}")
+    if qop:
+        parts += [f"qop={qop}", f"nc={nc}", f'cnonce="{cnonce}"']
+    elif algorithm.upper().endswith("-SESS"):
+        parts.append(f'cnonce="{cnonce}"')
+    if "opaque" in challenge:
+        parts.append(f"opaque={quote(challenge['opaque'])}")
+    return "Digest " + ", ".join(parts)
