@@ -26,7 +26,8 @@ def _expand_ulaw() -> Samples:
     code = ~np.arange(256, dtype=np.int32) & 0xFF  # G.711 table 2: all bits are sent inverted
     exponent, mantissa = (code >> 4) & 7, code & 15
     magnitude = ((mantissa * 2 + 33) << exponent) - 33
-    return np.where(code & 0x80, -magnitude, magnitude).astype(np.int16) << 2
+    table: Samples = np.where(code & 0x80, -magnitude << 2, magnitude << 2).astype(np.int16)
+    return table
 
 
 def _compress_ulaw() -> NDArray[np.uint8]:
@@ -36,7 +37,8 @@ def _compress_ulaw() -> NDArray[np.uint8]:
     exponent = np.frexp(biased.astype(np.float64))[1] - 6  # position of the leading one
     mantissa = (biased >> (exponent + 1)) & 15
     code = ~((exponent << 4) | mantissa) & 0x7F
-    return np.where(linear < 0, code, code | 0x80).astype(np.uint8)
+    table: NDArray[np.uint8] = np.where(linear < 0, code, code | 0x80).astype(np.uint8)
+    return table
 
 
 def _expand_alaw() -> Samples:
@@ -44,7 +46,8 @@ def _expand_alaw() -> Samples:
     exponent, mantissa = (code >> 4) & 7, code & 15
     step = np.where(exponent > 0, mantissa + 16, mantissa) * 2 + 1
     magnitude = step << np.maximum(exponent - 1, 0)
-    return np.where(code & 0x80, magnitude, -magnitude).astype(np.int16) << 3
+    table: Samples = np.where(code & 0x80, magnitude << 3, -magnitude << 3).astype(np.int16)
+    return table
 
 
 def _compress_alaw() -> NDArray[np.uint8]:
@@ -53,7 +56,8 @@ def _compress_alaw() -> NDArray[np.uint8]:
     exponent = np.maximum(np.frexp(magnitude.astype(np.float64))[1] - 4, 0)
     mantissa = (magnitude >> np.maximum(exponent - 1, 0)) & 15
     code = (exponent << 4) | mantissa
-    return (np.where(linear < 0, code, code | 0x80) ^ 0x55).astype(np.uint8)
+    table: NDArray[np.uint8] = (np.where(linear < 0, code, code | 0x80) ^ 0x55).astype(np.uint8)
+    return table
 
 
 def _freeze(table: NDArray[np.int16] | NDArray[np.uint8]) -> None:

@@ -67,6 +67,8 @@ class File(_Struct, tag=True, frozen=True, kw_only=True):
     path: str
     gain_db: float = 0.0
     offset_ms: int = 0
+    normalise: bool = False
+    """Bring speech to -20 dBFS (at most -3 dBFS peak) before ``gain_db``."""
 
 
 class Speech(_Struct, tag=True, frozen=True, kw_only=True):

@@ -1,0 +1,1 @@
+"""Signal processing: levels and resampling in numpy, streaming detectors and concealment as compiled nogil modules."""
