@@ -36,24 +36,24 @@ class CallFacts(msgspec.Struct, frozen=True, kw_only=True):
     """What came with the call: SIP headers an admin lets through, data of a transfer, results of an earlier flow."""
 
 
-class Message(msgspec.Struct, frozen=True, kw_only=True):
+class Message(msgspec.Struct, frozen=True):
     """Base of both directions."""
 
 
 # --- outputs --------------------------------------------------------------------------------------------------
 
 
-class Output(Message, tag=True):
+class Output(Message, frozen=True, tag=True):
     """What the switch is to do, in the order given."""
 
 
-class Answer(Output):
+class Answer(Output, frozen=True):
     """Answer the call (200 OK). Not answered by an input unless ``wait`` is used: :class:`Answered` may follow."""
 
     request: str
 
 
-class Play(Output):
+class Play(Output, frozen=True):
     """Play items to the caller. Answer: :class:`PlayFinished`."""
 
     request: str
@@ -66,14 +66,17 @@ class Play(Output):
     """Names of the prompts played, for logs and tests; ``say`` for a text given in place."""
 
 
-class StopPlay(Output):
+class StopPlay(Output, frozen=True):
     """Stop what ``request`` plays; its :class:`PlayFinished` may still come and is ignored."""
 
     request: str
 
 
-class Listen(Output):
-    """Recognise speech until an answer, :class:`StopListening`, or ``timeout`` of silence. Answer: :class:`Recognised`."""
+class Listen(Output, frozen=True):
+    """Recognise speech until an answer, :class:`StopListening` or ``timeout`` seconds of silence.
+
+    Answer: :class:`Recognised`.
+    """
 
     request: str
     language: str
@@ -84,18 +87,18 @@ class Listen(Output):
     timeout: float = 5.0
 
 
-class StopListening(Output):
+class StopListening(Output, frozen=True):
     request: str
 
 
-class CheckCalendar(Output):
+class CheckCalendar(Output, frozen=True):
     """Answer: :class:`CalendarChecked`, at once."""
 
     request: str
     calendar: str
 
 
-class Queue(Output):
+class Queue(Output, frozen=True):
     """Put the caller in a queue. Answers: :class:`QueueResult`, ``answered`` first when an agent takes the call."""
 
     request: str
@@ -111,14 +114,14 @@ class Queue(Output):
     """What the caller entered, for the agent's screen."""
 
 
-class LeaveQueue(Output):
+class LeaveQueue(Output, frozen=True):
     """Take the caller out of the queue he waits in: he chose so."""
 
     request: str
     reason: Literal["exit_key", "callback", "moved"] = "exit_key"
 
 
-class Dial(Output):
+class Dial(Output, frozen=True):
     """Call somebody and connect him to the caller. Answers: :class:`DialResult`, ``answered`` first."""
 
     request: str
@@ -135,18 +138,18 @@ class Dial(Output):
     """Music class the caller hears meanwhile; empty: ringback."""
 
 
-class CancelDial(Output):
+class CancelDial(Output, frozen=True):
     request: str
 
 
-class Transfer(Output):
+class Transfer(Output, frozen=True):
     """Hand the call over for good: the flow ends."""
 
     destination: str
     data: dict[str, Any] = {}
 
 
-class Conference(Output):
+class Conference(Output, frozen=True):
     """Join the caller to a conference room. Answer: :class:`ConferenceLeft`."""
 
     request: str
@@ -154,7 +157,7 @@ class Conference(Output):
     announce: bool = True
 
 
-class Record(Output):
+class Record(Output, frozen=True):
     """Record what the caller says. Answer: :class:`RecordFinished`."""
 
     request: str
@@ -167,31 +170,31 @@ class Record(Output):
     beep: bool = True
 
 
-class StopRecord(Output):
+class StopRecord(Output, frozen=True):
     request: str
 
 
-class StartRecording(Output):
+class StartRecording(Output, frozen=True):
     """Record this call from here on, whatever the policy says by percentage."""
 
 
-class StopRecording(Output):
+class StopRecording(Output, frozen=True):
     """Stop recording this call."""
 
 
-class NoticeGiven(Output):
+class NoticeGiven(Output, frozen=True):
     """The caller was told (``recording``: that the call is recorded)."""
 
     kind: Literal["recording"] = "recording"
 
 
-class Secure(Output):
+class Secure(Output, frozen=True):
     """``on``: digits and audio are card data now. Mask the recording, keep digits out of logs and events."""
 
     on: bool
 
 
-class Fetch(Output):
+class Fetch(Output, frozen=True):
     """An HTTP request. Answer: :class:`Fetched`. The shell keeps the circuit breaker, one per host."""
 
     request: str
@@ -209,7 +212,7 @@ class Fetch(Output):
     """Holds card data: not to be logged."""
 
 
-class Query(Output):
+class Query(Output, frozen=True):
     """A read-only statement on a configured business database. Answer: :class:`QueryResult`."""
 
     request: str
@@ -221,7 +224,7 @@ class Query(Output):
     secret: bool = False
 
 
-class Lookup(Output):
+class Lookup(Output, frozen=True):
     """A question to the switch's own directories. Answer: :class:`LookupResult`.
 
     ``directory``: key = digits of a name as on a telephone's keys; ``caller``: key = the caller's number, answered
@@ -233,7 +236,7 @@ class Lookup(Output):
     key: str
 
 
-class Callback(Output):
+class Callback(Output, frozen=True):
     """Register a callback that keeps the caller's place. Answer: :class:`CallbackRegistered`."""
 
     request: str
@@ -242,7 +245,7 @@ class Callback(Output):
     data: dict[str, Any] = {}
 
 
-class DepositMessage(Output):
+class DepositMessage(Output, frozen=True):
     """A recorded voice message for a mailbox."""
 
     mailbox: str
@@ -252,14 +255,14 @@ class DepositMessage(Output):
     urgent: bool = False
 
 
-class OpenMailbox(Output):
+class OpenMailbox(Output, frozen=True):
     """Start the mailbox's own menus (hear, save, delete, forward). Answer: :class:`MailboxClosed`."""
 
     request: str
     mailbox: str
 
 
-class Notify(Output):
+class Notify(Output, frozen=True):
     """Send an SMS or e-mail through the configured webhook; the flow does not wait."""
 
     kind: Literal["sms", "email"]
@@ -268,49 +271,49 @@ class Notify(Output):
     subject: str = ""
 
 
-class SetOverride(Output):
+class SetOverride(Output, frozen=True):
     """Switch a calendar by hand: ``auto`` follows the calendar again."""
 
     calendar: str
     state: Literal["open", "closed", "holiday", "auto"]
 
 
-class SetData(Output):
+class SetData(Output, frozen=True):
     """Data of the call for agents' screens and CTI; merged by key."""
 
     data: dict[str, Any]
 
 
-class SetLanguage(Output):
+class SetLanguage(Output, frozen=True):
     language: str
 
 
-class Tag(Output):
+class Tag(Output, frozen=True):
     """A mark for reports."""
 
     tag: str
     value: str = ""
 
 
-class SurveyAnswered(Output):
+class SurveyAnswered(Output, frozen=True):
     survey: str
     question: str
     answer: str
 
 
-class NodeEntered(Output):
+class NodeEntered(Output, frozen=True):
     flow: str
     node: str
 
 
-class DigitsCollected(Output):
+class DigitsCollected(Output, frozen=True):
     node: str
     digits: str
     """``***`` when secure."""
     secure: bool = False
 
 
-class Fault(Output):
+class Fault(Output, frozen=True):
     """The flow met an error at run time (an expression on wrong data, a step limit); for the log."""
 
     flow: str
@@ -318,7 +321,7 @@ class Fault(Output):
     message: str
 
 
-class Hangup(Output):
+class Hangup(Output, frozen=True):
     """End the call: Q.850 ``cause`` and the SIP ``status`` used if it was not answered yet."""
 
     cause: int = 16
@@ -326,13 +329,13 @@ class Hangup(Output):
     reason: str = "normal"
 
 
-class Cancel(Output):
+class Cancel(Output, frozen=True):
     """Whatever was asked with ``request`` is no longer wanted."""
 
     request: str
 
 
-class FlowEnded(Output):
+class FlowEnded(Output, frozen=True):
     """The last output of a call's interpreter."""
 
     reason: Literal["completed", "hangup", "hung_up", "transferred", "error"]
@@ -345,26 +348,26 @@ class FlowEnded(Output):
 # --- inputs ---------------------------------------------------------------------------------------------------
 
 
-class Input(Message, tag=True):
+class Input(Message, frozen=True, tag=True):
     """What happened."""
 
 
-class Answered(Input):
+class Answered(Input, frozen=True):
     request: str = ""
 
 
-class Digit(Input):
+class Digit(Input, frozen=True):
     digit: str
     """One of ``0-9 * # A-D``."""
 
 
-class PlayFinished(Input):
+class PlayFinished(Input, frozen=True):
     request: str
     reason: Literal["completed", "digit", "speech", "stopped", "replaced", "closed", "failed"] = "completed"
     detail: str = ""
 
 
-class Recognised(Input):
+class Recognised(Input, frozen=True):
     request: str
     text: str = ""
     """Empty: nothing understood."""
@@ -373,34 +376,43 @@ class Recognised(Input):
     """Set when there is no recogniser or it failed; digits go on working."""
 
 
-class CalendarChecked(Input):
+class CalendarChecked(Input, frozen=True):
     request: str
     state: Literal["open", "closed", "holiday"]
     holiday: str = ""
 
 
-class QueueResult(Input):
+class QueueResult(Input, frozen=True):
     request: str
     result: Literal[
-        "answered", "completed", "overflow", "timeout", "full", "closed", "no_agents", "exit_key", "failed", "abandoned"
+        "answered",
+        "completed",
+        "overflow",
+        "timeout",
+        "full",
+        "closed",
+        "no_agents",
+        "exit_key",
+        "failed",
+        "abandoned",
     ]
-    """``answered``: an agent talks to the caller, the flow sleeps; ``completed``: the agent left, the caller is here."""
+    """``answered``: an agent talks to the caller, the flow sleeps; ``completed``: the agent left, the caller is there."""
     agent: str = ""
     waited: float = 0.0
 
 
-class DialResult(Input):
+class DialResult(Input, frozen=True):
     request: str
     status: Literal["answered", "completed", "busy", "no_answer", "rejected", "unavailable", "failed"]
     agent: str = ""
 
 
-class ConferenceLeft(Input):
+class ConferenceLeft(Input, frozen=True):
     request: str
     failure: str = ""
 
 
-class Fetched(Input):
+class Fetched(Input, frozen=True):
     request: str
     status: int = 0
     body: Any = None
@@ -408,25 +420,25 @@ class Fetched(Input):
     failure: Literal["", "timeout", "refused", "open_circuit", "too_large", "bad_json", "error"] = ""
 
 
-class QueryResult(Input):
+class QueryResult(Input, frozen=True):
     request: str
     rows: tuple[dict[str, Any], ...] = ()
     failure: Literal["", "timeout", "unknown_source", "refused", "error"] = ""
 
 
-class LookupResult(Input):
+class LookupResult(Input, frozen=True):
     request: str
     matches: tuple[dict[str, str], ...] = ()
     """``directory``: name, destination; ``caller``: class, name; ``mailbox``/``extension``: number, name."""
 
 
-class CallbackRegistered(Input):
+class CallbackRegistered(Input, frozen=True):
     request: str
     accepted: bool
     reason: str = ""
 
 
-class RecordFinished(Input):
+class RecordFinished(Input, frozen=True):
     request: str
     path: str = ""
     seconds: float = 0.0
@@ -434,17 +446,17 @@ class RecordFinished(Input):
     digit: str = ""
 
 
-class MailboxClosed(Input):
+class MailboxClosed(Input, frozen=True):
     request: str
 
 
-class HungUp(Input):
+class HungUp(Input, frozen=True):
     """The caller is gone."""
 
     reason: str = ""
 
 
-class Expired(Input):
+class Expired(Input, frozen=True):
     """Made by the interpreter itself when the deadline of the waiting verb passes; verbs see it in ``resume``."""
 
 
