@@ -160,6 +160,10 @@ class Registered(Output, frozen=True, kw_only=True):
     user_agent: str = ""
     instance: str = ""
     """+sip.instance (RFC 5626), if any."""
+    reg_id: int = 0
+    """reg-id (RFC 5626), 0 if none."""
+    q: float = 1.0
+    """Preference among the contacts of one extension, 0 to 1."""
     refreshed: bool = False
     """True: the same contact registered again; nothing changed but the time."""
 
