@@ -1,4 +1,4 @@
-"""Where a call can be sent, as configuration and flows write it: ``queue:support``, ``extension:1001``, ``hangup:busy``."""
+"""Where a call can be sent, as configuration and flows write it: ``queue:support``, ``hangup:busy``."""
 
 from __future__ import annotations
 

@@ -21,6 +21,12 @@ MAX_NODES = 1_000_000
 """Aliases multiply; a file that unfolds to more than this is refused."""
 MAX_DEPTH = 50
 
+_PLAIN_TAGS = {"!"} | {
+    f"tag:yaml.org,2002:{name}"
+    for name in ("str", "int", "float", "bool", "null", "map", "seq", "timestamp", "merge", "value", "binary")
+}
+"""What the resolver gives to values without a tag (their text is kept all the same)."""
+
 Path = Sequence[str | int]
 """Keys and list positions from the root."""
 
@@ -147,8 +153,10 @@ class _Reader:
         mark = self.mark(node)
         self.count += 1
         if self.count > MAX_NODES or depth > MAX_DEPTH:
-            raise _Refusal(mark.problem("the file unfolds to too much", f"at most {MAX_NODES} values, {MAX_DEPTH} deep"))
-        if node.tag is not None and not str(node.tag).startswith("tag:yaml.org,2002:") and str(node.tag) != "!":
+            raise _Refusal(
+                mark.problem("the file unfolds to too much", f"at most {MAX_NODES} values, {MAX_DEPTH} deep")
+            )
+        if node.tag is not None and str(node.tag) not in _PLAIN_TAGS:
             self.problems.append(mark.problem(f"the tag {str(node.tag)!r} means nothing here", "a value without a tag"))
         if isinstance(node, MappingNode):
             return self.convert_mapping(node, mark, depth)
@@ -175,7 +183,9 @@ class _Reader:
             elif key in values:
                 first = keys[key]
                 self.problems.append(
-                    key_mark.problem(f"the key {key!r} is given twice", "each key once", f"first given on line {first.line}")
+                    key_mark.problem(
+                        f"the key {key!r} is given twice", "each key once", f"first given on line {first.line}"
+                    )
                 )
             else:
                 values[key], keys[key] = value, key_mark
@@ -190,5 +200,7 @@ class _Reader:
         sources = value.value if isinstance(value.value, list) else [value]
         good = [source for source in sources if isinstance(source.value, dict)]
         if len(good) != len(sources):
-            self.problems.append(value.mark.problem("'<<' merges something that is no mapping", "an alias of a mapping"))
+            self.problems.append(
+                value.mark.problem("'<<' merges something that is no mapping", "an alias of a mapping")
+            )
         return good

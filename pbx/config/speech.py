@@ -1,0 +1,104 @@
+"""Prompts, synthesised and recognised speech, music."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Literal
+
+from pydantic import Field, HttpUrl, StringConstraints, model_validator
+
+from pbx.config.base import KEY, ConfigPath, Language, Model, Name, Seconds, Secret, keyed, refuse
+
+
+class SpeechEngine(Model):
+    """One way of turning text into speech."""
+
+    name: Annotated[Name, Field(json_schema_extra=KEY)]
+    """Name of the engine: the key it stands under."""
+    kind: Literal["espeak", "command", "http"] = "espeak"
+    """The built-in espeak-ng, a program that reads text and writes WAV (Piper ...), or an HTTP service."""
+    command: tuple[str, ...] = ()
+    """Program and arguments (kind command); {voice} and {language} are replaced; the text comes on standard input."""
+    url: HttpUrl | None = None
+    """POST target (kind http); the body is the text, the answer audio in any format libsndfile reads."""
+    token: Secret | None = None
+    """Bearer token of the service (kind http)."""
+    timeout: Seconds = 20.0
+    """Longest wait for one text."""
+
+    @model_validator(mode="after")
+    def _check_kind(self) -> SpeechEngine:
+        if self.kind == "command" and not self.command:
+            raise refuse(f"the speech engine {self.name!r} has no command", "command: [program, argument, ...]")
+        if self.kind == "http" and self.url is None:
+            raise refuse(f"the speech engine {self.name!r} has no url", "url: http://...")
+        return self
+
+
+class Voice(Model):
+    """How one language is spoken."""
+
+    engine: Name = "espeak"
+    """Name of the engine."""
+    voice: str = ""
+    """The engine's own name of the voice; empty: its usual one for the language."""
+    rate: Annotated[int, Field(ge=50, le=300)] = 100
+    """Speed in percent of the voice's own."""
+    pitch: Annotated[int, Field(ge=50, le=200)] = 100
+    """Pitch in percent of the voice's own."""
+
+
+class Recognition(Model):
+    """Understanding what callers say."""
+
+    kind: Literal["off", "pocketsphinx", "vosk", "http"] = "off"
+    """The engine; keys always work beside it."""
+    model: ConfigPath | None = None
+    """Folder of the model (vosk, pocketsphinx)."""
+    url: str = ""
+    """Service (http): http, https, ws or wss."""
+    token: Secret | None = None
+    """Bearer token of the service."""
+    timeout: Seconds = 5.0
+    """Longest wait for a result after the caller stopped speaking."""
+
+    @model_validator(mode="after")
+    def _check_url(self) -> Recognition:
+        if self.kind == "http" and not self.url.startswith(("http://", "https://", "ws://", "wss://")):
+            raise refuse("recognition by a service needs its url", "url: http://, https://, ws:// or wss://")
+        return self
+
+
+class Speech(Model):
+    """Synthesised and recognised speech."""
+
+    engines: Annotated[Mapping[Name, SpeechEngine], keyed("name")] = Field(
+        default_factory=lambda: {"espeak": SpeechEngine(name="espeak")}
+    )
+    """Engines by name; `espeak` is always there."""
+    voices: Mapping[Language, Voice] = Field(default_factory=lambda: {"en": Voice(), "zh": Voice()})
+    """The voice of each language."""
+    recognition: Recognition = Recognition()
+    """Speech in."""
+
+
+class MusicClass(Model):
+    """Music for waiting and hold."""
+
+    name: Annotated[Name, Field(json_schema_extra=KEY)]
+    """Name of the class: the key it stands under."""
+    folder: ConfigPath | None = None
+    """Folder of audio files, played in name order as one endless stream; default: Tandem's own piece."""
+    gain_db: Annotated[float, Field(ge=-60, le=20)] = 0.0
+    """Louder or softer."""
+
+
+class Prompts(Model):
+    """Recorded prompts."""
+
+    folders: tuple[ConfigPath, ...] = ()
+    """Folders searched, in order, after the flow's own: LANGUAGE/NAME.wav before NAME.wav."""
+    synthesise_missing: bool = True
+    """Speak the text of a prompt whose recording is missing."""
+    script: Annotated[str, StringConstraints(max_length=200)] = ""
+    """File with the texts of prompts, relative to each folder; empty: `prompts.yaml`."""
