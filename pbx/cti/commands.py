@@ -363,7 +363,7 @@ ErrorCode: TypeAlias = Literal[
 ]
 """Stable: clients branch on it. ``unknown_object``: no such call, leg, agent, queue, device or recording (also when
 the user may not see it). ``wrong_state``: it exists, but cannot do this now. ``busy``: somebody else has it.
-``unreachable``: the phone or trunk did not answer. ``draining``: the server is about to stop. ``failed``: a fault of ours."""
+``unreachable``: the phone or trunk did not answer. ``draining``: the server is about to stop. ``failed``: our fault."""
 
 
 class Accepted(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag=True):
