@@ -36,9 +36,11 @@ class Model(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", arbitrary_types_allowed=True, protected_namespaces=())
 
 
-def refuse(message: str, expected: str = "", hint: str = "", *, secret: bool = False) -> PydanticCustomError:
-    """The error a validator raises: our own words reach the reader unchanged."""
-    context = {"message": message, "expected": expected, "hint": hint, "secret": secret}
+def refuse(
+    message: str, expected: str = "", hint: str = "", *, at: tuple[str | int, ...] = (), secret: bool = False
+) -> PydanticCustomError:
+    """The error a validator raises: our own words reach the reader unchanged. ``at``: the place below the value."""
+    context = {"message": message, "expected": expected, "hint": hint, "at": at, "secret": secret}
     return PydanticCustomError("tandem", "{message}", context)
 
 
@@ -227,6 +229,37 @@ class AlsoWritten:
     def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
         return {"anyOf": [*self.alternatives, handler(schema)]}
 
+
+# --- prompts ------------------------------------------------------------------------------------------------------
+
+
+class Prompt(Model):
+    """Something said to a caller or an agent: a recording, or texts to speak."""
+
+    file: str = ""
+    """Audio file in the prompt folders, with or without suffix; a language's own folder is searched first."""
+    text: Mapping[Language, str] = Field(default_factory=dict)
+    """Spoken where there is no recording, by language."""
+
+    def model_post_init(self, context: Any, /) -> None:
+        if not self.file and not any(self.text.values()):
+            raise refuse("this prompt says nothing", "a file name, or texts by language such as {en: Hello, zh: 您好}")
+
+
+def _read_prompt(value: Any) -> Any:
+    if isinstance(value, str):
+        return {"file": value}
+    if isinstance(value, Mapping) and not {"file", "text"} & set(value):
+        return {"text": value}
+    return value
+
+
+PromptRef = Annotated[
+    Prompt,
+    BeforeValidator(_read_prompt),
+    AlsoWritten({"type": "string"}, {"type": "object", "additionalProperties": {"type": "string"}}),
+]
+"""A prompt: a file name, ``{en: Hello, zh: 您好}``, or both under ``file`` and ``text``."""
 
 # --- secrets ------------------------------------------------------------------------------------------------------
 

@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal, NamedTuple
 from zoneinfo import ZoneInfo
 
 from pydantic import BeforeValidator, Field, PlainSerializer, PlainValidator, WithJsonSchema, model_validator
+from pydantic_core import PydanticCustomError
 
 from pbx.config.base import KEY, CountryCode, Model, Name, Secret, refuse
 
@@ -80,8 +81,12 @@ def _read_week(value: Any) -> Any:
     for key, hours in value.items():
         for day in _read_days(str(key)):
             if DAYS[day] in week:
-                raise refuse(f"{DAYS[day]} is given twice (again in {key!r})", "each day once")
-            week[DAYS[day]] = hours
+                raise refuse(f"{DAYS[day]} is given twice", "each day once", at=(str(key),))
+            try:
+                week[DAYS[day]] = parse_hours(hours)
+            except PydanticCustomError as error:
+                context = error.context or {}
+                raise refuse(context["message"], context["expected"], at=(str(key),)) from None
     return week
 
 
@@ -95,7 +100,7 @@ def _read_days(text: str) -> list[int]:
             start, end = _SHORT[first], _SHORT[last or first]
             days += [(start + step) % 7 for step in range((end - start) % 7 + 1)]
         else:
-            raise refuse(f"{part!r} is no day", "monday, tue, mon-fri, weekdays, weekend or daily")
+            raise refuse(f"{part!r} is no day", "monday, tue, mon-fri, weekdays, weekend or daily", at=(text,))
     return days
 
 

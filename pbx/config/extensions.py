@@ -15,12 +15,14 @@ from pbx.config.base import (
     Model,
     Name,
     PhoneNumber,
+    PromptRef,
     Seconds,
     Secret,
     Target,
     refuse,
 )
 from pbx.config.recording import Policy
+from pbx.config.server import Networks
 from pbx.config.trunks import Codec
 
 
@@ -64,8 +66,8 @@ class Mailbox(Model):
     """Messages are sent here too; empty: not."""
     pin: Secret | None = None
     """PIN for listening from other phones; without one only the own phone can."""
-    greeting: str = ""
-    """Prompt played before the tone; empty: recorded by phone, else a standard one."""
+    greeting: PromptRef | None = None
+    """Prompt played before the tone; default: recorded by phone, else a standard one."""
     max_seconds: Annotated[Seconds, Field(ge=5, le=3600)] = 180.0
     """Longest message."""
     max_messages: Annotated[int, Field(ge=1, le=10000)] = 100
@@ -119,7 +121,7 @@ class Extension(Model):
     """Permission classes of outbound routes it may use; routes without a class are for all."""
     recording: Policy | None = None
     """Recording of its calls; default: the general policy."""
-    networks: tuple[str, ...] = ()
+    networks: Networks = ()
     """Only phones in these networks may register; empty: from anywhere."""
 
     @model_validator(mode="after")
@@ -136,7 +138,7 @@ class RingGroup(Model):
     """Name of the group: the key it stands under."""
     number: InternalNumber | None = None
     """Number to dial it inside."""
-    members: Annotated[tuple[InternalNumber | PhoneNumber, ...], Field(min_length=1)]
+    members: Annotated[tuple[PhoneNumber, ...], Field(min_length=1)]
     """Extensions, or outside numbers with + in front."""
     strategy: Literal["simultaneous", "in_turn"] = "simultaneous"
     """All at once, or one after the other."""

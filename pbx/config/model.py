@@ -14,7 +14,7 @@ from typing import Annotated
 from pydantic import Field
 
 from pbx.config.agents import Agent, Disposition, NotReadyReason, SystemReasons, Team
-from pbx.config.base import ConfigPath, InternalNumber, Model, Name, Secret, SecretSource, keyed
+from pbx.config.base import ConfigPath, InternalNumber, Model, Name, Prompt, Secret, SecretSource, keyed
 from pbx.config.calendars import Calendar, CalendarState, Holiday, PublicHolidays, SpecialDay, state_at
 from pbx.config.extensions import Extension, Forwards, Ha1, Mailbox, RingGroup
 from pbx.config.queues import (
@@ -104,6 +104,7 @@ __all__ = [
     "OutboundRoute",
     "Overflow",
     "Parking",
+    "Prompt",
     "Prompts",
     "PublicHolidays",
     "Queue",
@@ -149,7 +150,7 @@ class Configuration(Model):
     data_dir: ConfigPath | None = None
     """Folder of everything written at run time. TANDEM_HOME in the environment comes before it; default: `var` in the
     working directory."""
-    flows: ConfigPath = Path("../ivr_flows")
+    flows: ConfigPath = Field(default=Path("../ivr_flows"), validate_default=True)
     """Folder of the flows."""
     sip: Sip = Sip()
     """SIP in general."""

@@ -8,7 +8,19 @@ from typing import Annotated, Literal
 from pydantic import Field, model_validator
 
 from pbx.config.agents import Level
-from pbx.config.base import KEY, InternalNumber, Label, Language, Model, Name, Percent, Seconds, Target, refuse
+from pbx.config.base import (
+    KEY,
+    InternalNumber,
+    Label,
+    Language,
+    Model,
+    Name,
+    Percent,
+    PromptRef,
+    Seconds,
+    Target,
+    refuse,
+)
 from pbx.config.recording import Policy
 
 Strategy = Literal["longest_idle", "round_robin", "least_calls", "ring_all", "skill_level"]
@@ -56,7 +68,7 @@ class Announcements(Model):
     """Between two announcements; 0: only once."""
     first_after: Seconds = 5.0
     """First announcement."""
-    prompts: tuple[str, ...] = ()
+    prompts: tuple[PromptRef, ...] = ()
     """Prompts played in turn between the announcements."""
     prompt_interval: Seconds = 60.0
     """Between two of these prompts."""
@@ -138,9 +150,9 @@ class Queue(Model):
     """What one request for more time adds."""
     dispositions_required: bool = False
     """After-call work ends by itself only when the agent has chosen a disposition."""
-    greeting: str = ""
+    greeting: PromptRef | None = None
     """Prompt played to the caller before waiting; the caller already has a place."""
-    agent_whisper: str = ""
+    agent_whisper: PromptRef | None = None
     """Prompt played to the agent alone before the caller is joined."""
     music: Name = "default"
     """Music class."""

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, Field, StringConstraints, model_validator
 
-from pbx.config.base import AlsoWritten, ConfigPath, Model, Percent, refuse
+from pbx.config.base import AlsoWritten, ConfigPath, Model, Percent, PromptRef, refuse
 
 _MODES = ("all", "none", "on_demand")
 
@@ -64,8 +64,8 @@ class Recording(Model):
     """Record at the trunk's leg (customer left, all he heard right), at the agent's leg (his view), or both."""
     name: Annotated[str, StringConstraints(min_length=1, max_length=200)] = "{date:%Y/%m/%d}/{time:%H%M%S}-{call}"
     """Path below the root, without the suffix."""
-    announcement: str = ""
-    """Prompt that says so; empty: a synthesised sentence in the caller's language."""
+    announcement: PromptRef | None = None
+    """Prompt that says so; default: a synthesised sentence in the caller's language."""
     retention_days: Annotated[int, Field(ge=0)] = 180
     """Recordings older than this are deleted; 0: never."""
     low_watermark: Percent = 10.0

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from ipaddress import IPv4Network, IPv6Network
+from ipaddress import IPv4Network, IPv6Network, ip_network
 from typing import Annotated, Literal
 
-from pydantic import Field, IPvAnyAddress, WithJsonSchema, model_validator
+from pydantic import Field, IPvAnyAddress, PlainValidator, WithJsonSchema, model_validator
 
 from pbx.config.base import (
     KEY,
@@ -28,10 +28,19 @@ Port = Annotated[int, Field(ge=0, le=65535)]
 """A TCP or UDP port; 0 lets the system choose (tests and the demonstration)."""
 
 Network = IPv4Network | IPv6Network
-Networks = Annotated[
-    tuple[Annotated[Network, Field(union_mode="left_to_right")], ...],
-    WithJsonSchema({"type": "array", "items": {"type": "string"}}),
-]
+
+
+def _read_network(value: object) -> Network:
+    if isinstance(value, IPv4Network | IPv6Network):
+        return value
+    try:
+        return ip_network(str(value))
+    except ValueError as error:
+        hint = str(error).partition(" has host bits")[0] + " names one host" if "host bits" in str(error) else ""
+        raise refuse("this is no network", "an address, or a network such as 192.0.2.0/24", hint) from None
+
+
+Networks = tuple[Annotated[Network, PlainValidator(_read_network), WithJsonSchema({"type": "string"})], ...]
 
 LOCAL_NETWORKS: tuple[Network, ...] = (
     IPv4Network("10.0.0.0/8"),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Annotated, Literal
 
-from pydantic import Field, HttpUrl, StringConstraints, model_validator
+from pydantic import Field, HttpUrl, model_validator
 
 from pbx.config.base import KEY, ConfigPath, Language, Model, Name, Seconds, Secret, keyed, refuse
 
@@ -100,5 +100,3 @@ class Prompts(Model):
     """Folders searched, in order, after the flow's own: LANGUAGE/NAME.wav before NAME.wav."""
     synthesise_missing: bool = True
     """Speak the text of a prompt whose recording is missing."""
-    script: Annotated[str, StringConstraints(max_length=200)] = ""
-    """File with the texts of prompts, relative to each folder; empty: `prompts.yaml`."""
