@@ -57,7 +57,9 @@ class Library:
 
     def speak(self, request: SpeakRequest) -> SpeakReply:
         """Render one text, or say why not."""
-        if self._lib.espeak_SetVoiceByName(request.voice.encode()) != EE_OK:
+        # A region espeak does not know ("fr-ca-x") is spoken as its language is.
+        names = dict.fromkeys((request.voice, request.voice.partition("-")[0]))
+        if all(self._lib.espeak_SetVoiceByName(name.encode()) != EE_OK for name in names):
             return SpeakReply(f"no voice {request.voice[:40]!r}", self.rate, b"")
         self._lib.espeak_SetParameter(PARAMETER_RATE, min(max(request.words_per_minute, 80), 450), 0)
         self._lib.espeak_SetParameter(PARAMETER_PITCH, min(max(request.pitch, 0), 99), 0)

@@ -53,7 +53,7 @@ class Voice(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbi
 
 DEFAULT_VOICES: dict[str, Voice] = {
     "en": Voice(voice="en-us"),
-    "en-gb": Voice(voice="en-gb"),
+    "en-gb": Voice(voice="en"),
     "zh": Voice(voice="cmn", words_per_minute=150),
     "*": Voice(),
 }
