@@ -10,6 +10,7 @@ import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
+from zoneinfo import ZoneInfo
 
 from pydantic import (
     AfterValidator,
@@ -160,6 +161,18 @@ CountryCode = Annotated[str, StringConstraints(pattern=r"^[A-Z]{2}$")]
 
 Language = Annotated[str, StringConstraints(pattern=r"^[a-z]{2,3}(-[A-Za-z0-9]{2,8})*$")]
 """BCP 47 tag: ``en``, ``zh``, ``zh-HK``."""
+
+
+def _check_timezone(name: str) -> str:
+    try:
+        ZoneInfo(name)
+    except (ValueError, OSError, KeyError):
+        raise refuse(f"{name!r} is no time zone", "an IANA name such as Asia/Shanghai or Europe/London") from None
+    return name
+
+
+Timezone = Annotated[str, AfterValidator(_check_timezone)]
+"""IANA name of a time zone."""
 
 # --- references, patterns, paths ----------------------------------------------------------------------------------
 

@@ -12,7 +12,7 @@ from zoneinfo import ZoneInfo
 from pydantic import BeforeValidator, Field, PlainSerializer, PlainValidator, WithJsonSchema, model_validator
 from pydantic_core import PydanticCustomError
 
-from pbx.config.base import KEY, CountryCode, Model, Name, Secret, refuse
+from pbx.config.base import KEY, CountryCode, Model, Name, Secret, Timezone, refuse
 
 DAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
 _SHORT = {day[:3]: index for index, day in enumerate(DAYS)} | {day: index for index, day in enumerate(DAYS)}
@@ -173,6 +173,22 @@ class PublicHolidays(Model):
     except_names: tuple[str, ...] = ()
     """Holidays (parts of their names) on which it is open all the same."""
 
+    @model_validator(mode="after")
+    def _check_known(self) -> PublicHolidays:
+        import holidays  # only calendars that ask for public holidays pay for the import
+
+        supported = holidays.list_supported_countries(include_aliases=False)
+        if self.country not in supported:
+            message = f"there are no holidays known for the country {self.country!r}"
+            raise refuse(message, "an ISO 3166 code such as CN", at=("country",))
+        if self.subdivision and self.subdivision not in supported[self.country]:
+            raise refuse(
+                f"{self.subdivision!r} is no subdivision of {self.country} with holidays of its own",
+                ", ".join(supported[self.country]) or "none: the country has only national holidays",
+                at=("subdivision",),
+            )
+        return self
+
 
 class SpecialDay(Model):
     """Hours of one date, whatever weekday or holiday it is; also make-up working days."""
@@ -190,7 +206,7 @@ class Calendar(Model):
 
     name: Annotated[Name, Field(json_schema_extra=KEY)]
     """Name of the calendar: the key it stands under."""
-    timezone: str | None = None
+    timezone: Timezone | None = None
     """IANA name; default: the server's."""
     hours: Week
     """Hours by day: monday ... sunday, mon-fri, weekdays, weekend, daily. Days not named are closed."""
@@ -206,11 +222,7 @@ class Calendar(Model):
     """PIN for that."""
 
     @model_validator(mode="after")
-    def _check_known(self) -> Calendar:
-        if self.timezone is not None:
-            read_timezone(self.timezone)
-        if self.public_holidays is not None:
-            _check_country(self.public_holidays)
+    def _check_special(self) -> Calendar:
         if len({day.date for day in self.special}) != len(self.special):
             raise refuse(f"the calendar {self.name!r} has two special days on one date", "each date once")
         return self
@@ -265,27 +277,6 @@ def _public_holiday(source: PublicHolidays, day: date) -> str:
 @lru_cache(maxsize=256)
 def public_holidays_of(country: str, subdivision: str, language: str, year: int) -> dict[date, str]:
     """Public holidays of a year by date, observed days included."""
-    import holidays  # only calendars that ask for public holidays pay for the import
-
-    return dict(holidays.country_holidays(country, subdivision or None, years=year, language=language or None))
-
-
-def read_timezone(name: str) -> ZoneInfo:
-    """The time zone. Refuses a name that does not exist."""
-    try:
-        return ZoneInfo(name)
-    except (ValueError, OSError, KeyError):
-        raise refuse(f"{name!r} is no time zone", "an IANA name such as Asia/Shanghai or Europe/London") from None
-
-
-def _check_country(source: PublicHolidays) -> None:
     import holidays
 
-    supported = holidays.list_supported_countries(include_aliases=False)
-    if source.country not in supported:
-        raise refuse(f"there are no holidays known for the country {source.country!r}", "an ISO 3166 code such as CN")
-    if source.subdivision and source.subdivision not in supported[source.country]:
-        raise refuse(
-            f"{source.subdivision!r} is no subdivision of {source.country} with holidays of its own",
-            ", ".join(supported[source.country]) or "none: the country has only national holidays",
-        )
+    return dict(holidays.country_holidays(country, subdivision or None, years=year, language=language or None))

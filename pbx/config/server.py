@@ -20,6 +20,7 @@ from pbx.config.base import (
     Percent,
     Seconds,
     Secret,
+    Timezone,
     keyed,
     refuse,
 )
@@ -272,7 +273,7 @@ class Locale(Model):
 
     country: CountryCode = "CN"
     """Whose national numbers are meant where a number has no country code; also the country of tones."""
-    timezone: str = "Asia/Shanghai"
+    timezone: Timezone = "Asia/Shanghai"
     """Time zone where no other is given (IANA name)."""
     language: Language = "zh"
     """Language where a flow, queue or call has none."""
