@@ -75,7 +75,8 @@ class Answered(Output, frozen=True, kw_only=True):
 
 
 class Acknowledged(Output, frozen=True, kw_only=True):
-    """The ACK of an incoming call's 200 arrived: the leg is confirmed."""
+    """The ACK of an incoming call's 200 arrived: the leg is confirmed. Also the ACK that answers an offer of ours
+    in the 200 to a re-INVITE."""
 
     leg: str
     sdp: bytes | None = None
@@ -91,6 +92,8 @@ class Ended(Output, frozen=True, kw_only=True):
     cause: int = 16
     """Q.850, from the Reason header or mapped from ``status`` (RFC 3398)."""
     reason: str = ""
+    contacts: tuple[str, ...] = ()
+    """Where a 3xx points, best first."""
 
 
 class Reoffered(Output, frozen=True, kw_only=True):

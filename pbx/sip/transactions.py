@@ -36,7 +36,20 @@ def is_reliable(flow: Flow) -> bool:
 class Transaction:
     """One of the four machines, with what its actions need."""
 
-    __slots__ = ("data", "flow", "handler", "interval", "key", "layer", "leg", "method", "packet", "state", "table")
+    __slots__ = (
+        "ack",
+        "data",
+        "flow",
+        "handler",
+        "interval",
+        "key",
+        "layer",
+        "leg",
+        "method",
+        "packet",
+        "state",
+        "table",
+    )
 
     def __init__(self, layer: Transactions, table: fsm.Table, state: str, key: tuple[object, ...]) -> None:
         self.layer = layer
@@ -46,6 +59,8 @@ class Transaction:
         self.flow: Flow
         self.method = ""
         self.data = b""
+        self.ack = b""
+        """The ACK of a 2xx to INVITE, kept by the user for when the 2xx comes again."""
         self.interval = 0.0
         self.handler: Handler | None = None
         self.packet: Packet | None = None
@@ -161,6 +176,10 @@ class Transactions:
             return False
         tx.data = data
         return self.feed(tx, what, None)
+
+    def forget(self, tx: Transaction) -> None:
+        """Leave a server transaction without an answer: to whom nothing is owed."""
+        self._free(tx, None)
 
     def fail_flow(self, flow: Flow) -> None:
         """Transport error for every transaction on a connection that is gone."""

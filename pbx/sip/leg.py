@@ -1,0 +1,252 @@
+"""A leg: one INVITE dialog usage from its first message to its ``Ended``, common to incoming and outgoing calls.
+
+What happens before the answer is in ``usage_uas`` and ``usage_uac``; new offers in ``usage_modify``, session timers in
+``usage_timer``, transfers in ``usage_refer``, INFO in ``usage_info``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Literal
+
+from .causes import format_reason, read_cause, read_reason_text
+from .commands import Credentials, Flow, Hangup
+from .dialog import Dialog
+from .endpoint import ALLOW_LINE, SUPPORTED, Endpoint
+from .events import Ended, Origin, TextMessage
+from .transactions import Transaction
+from .usage_info import receive_info
+from .usage_modify import Modification
+from .usage_refer import Referrals
+from .usage_timer import SessionTimer
+from .wire import Packet
+from .writer import clean
+
+EARLY = "early"
+"""Not answered yet."""
+ACCEPTED = "accepted"
+"""Answered, the ACK is missing."""
+CONFIRMED = "confirmed"
+CLOSED = "closed"
+"""``Ended`` is out; only the last transactions are still running."""
+
+By = Literal["remote", "local", "timeout", "transport"]
+
+
+class Leg:
+    """Common part; see ``IncomingLeg`` and ``OutgoingLeg``."""
+
+    __slots__ = (
+        "allows",
+        "credentials",
+        "dialog",
+        "endpoint",
+        "id",
+        "local_sdp",
+        "modification",
+        "nonce_counts",
+        "origin",
+        "phase",
+        "referrals",
+        "remote_sdp",
+        "session",
+    )
+
+    def __init__(self, endpoint: Endpoint, leg: str, dialog: Dialog) -> None:
+        self.endpoint = endpoint
+        self.id = leg
+        self.dialog = dialog
+        self.phase = EARLY
+        self.origin: Origin | None = None
+        self.allows: frozenset[str] = frozenset()
+        """Methods the peer said it takes, in capitals; empty: it did not say."""
+        self.local_sdp: bytes | None = None
+        """Last session description we sent."""
+        self.remote_sdp: bytes | None = None
+        self.credentials: Credentials | None = None
+        self.nonce_counts: dict[str, int] = {}
+        self.modification = Modification(self)
+        self.session = SessionTimer(self)
+        self.referrals = Referrals(self)
+        endpoint.legs[leg] = self
+
+    owns_call_id = False
+    """We made the Call-ID: decides who waits longer after 491."""
+
+    # --- what usages need ---------------------------------------------------------------------------------------
+
+    @property
+    def is_confirmed(self) -> bool:
+        return self.phase == CONFIRMED
+
+    @property
+    def is_over(self) -> bool:
+        return self.phase == CLOSED
+
+    def read_allow(self, packet: Packet) -> None:
+        values = packet.headers.getlist("allow")
+        if values:
+            self.allows = frozenset(item.strip().upper() for value in values for item in value.split(","))
+
+    def end(self, by: By, status: int = 0, cause: int = 16, reason: str = "", contacts: tuple[str, ...] = ()) -> None:
+        """Announce the end, once, and let go of everything but running transactions."""
+        if self.phase == CLOSED:
+            return
+        self.phase = CLOSED
+        self.modification.close()
+        self.session.stop()
+        self.referrals.close()
+        self.endpoint.legs.pop(self.id, None)
+        self.endpoint.emit(Ended(leg=self.id, by=by, status=status, cause=cause, reason=reason, contacts=contacts))
+
+    def send_bye(self, cause: int = 16) -> None:
+        """Send BYE; the dialog stays known until it is answered, so that a BYE crossing ours gets its 200."""
+        self._send_bye(f"{format_reason(cause)}", 0)
+
+    def _send_bye(self, headers: str, attempt: int) -> None:
+        dialog = self.dialog
+
+        def on_answer(tx: Transaction, packet: Packet | None, failure: str) -> None:
+            if packet is not None and packet.status < 200:
+                return
+            if packet is not None and packet.status in (401, 407) and attempt == 0:
+                proof = self.endpoint.answer(packet, "BYE", dialog.target, self.credentials, self.nonce_counts)
+                if proof:
+                    self._send_bye(headers + proof, 1)
+                    return
+            self.endpoint.remove_dialog(dialog)
+
+        self.endpoint.request(dialog, "BYE", on_answer, headers, leg=self.id)
+
+    def break_off(self, by: By, cause: int, reason: str) -> None:
+        """BYE a confirmed dialog on our own account (a lost peer, an expired session) and announce the end."""
+        if self.phase != CLOSED:
+            self.end(by, cause=cause, reason=reason)
+            self.send_bye(cause)
+
+    def hangup(self, command: Hangup) -> None:
+        """End a confirmed leg; unanswered ones do it their own way."""
+        self.end("local", cause=command.cause, reason=command.reason)
+        self.send_bye(command.cause)
+
+    # --- requests inside the dialog -----------------------------------------------------------------------------
+
+    def on_request(self, tx: Transaction, packet: Packet, dialog: Dialog) -> None:
+        """Route one request of the peer inside the dialog."""
+        tx.leg = self.id
+        method = packet.method
+        if 0 <= packet.cseq < dialog.remote_cseq:
+            self.endpoint.respond(tx, 500, "CSeq Out Of Order")
+            return
+        dialog.remote_cseq = packet.cseq
+        if self.endpoint.settings.symmetric or packet.flow.transport != "udp":
+            dialog.flow = packet.flow
+        if method == "BYE":
+            self._on_bye(tx, packet, dialog)
+        elif self.phase == CLOSED:
+            self.endpoint.respond(tx, 481)
+        else:
+            handle = _HANDLERS.get(method)
+            if handle is None:
+                self.endpoint.respond(tx, 405, headers=ALLOW_LINE)
+            else:
+                handle(self, tx, packet, dialog)
+
+    def _on_bye(self, tx: Transaction, packet: Packet, dialog: Dialog) -> None:
+        self.endpoint.respond(tx, 200)
+        reasons = packet.headers.getlist("reason")
+        self.on_bye(dialog, read_cause(reasons), read_reason_text(reasons))
+
+    def on_bye(self, dialog: Dialog, cause: int, reason: str) -> None:
+        self.endpoint.remove_dialog(dialog)
+        self.end("remote", cause=cause, reason=reason)
+
+    def send_info(self, content_type: str, body: bytes) -> None:
+        """INFO on a confirmed leg; nobody waits for its answer."""
+        if self.is_confirmed:
+            self.endpoint.request(self.dialog, "INFO", ignore, "", body, clean(content_type), leg=self.id)
+
+    def assume_ack(self) -> None:
+        """A request that can only follow the ACK arrived before it."""
+
+    def on_prack(self, tx: Transaction, packet: Packet) -> None:
+        self.endpoint.respond(tx, 481)
+
+    def on_ack(self, packet: Packet, dialog: Dialog) -> None:
+        self.modification.on_ack(packet)
+
+    def on_options(self, tx: Transaction) -> None:
+        self.endpoint.respond(tx, 200, headers=describe_self())
+
+    def on_message(self, tx: Transaction, packet: Packet) -> None:
+        self.endpoint.respond(tx, 202)
+        if self.origin is not None and packet.body:
+            self.endpoint.emit(
+                TextMessage(
+                    origin=self.origin,
+                    to=packet.request.uri.user or "",
+                    content_type=packet.header("Content-Type"),
+                    body=packet.body,
+                )
+            )
+
+    def on_confirmed(self) -> None:
+        """The dialog is confirmed: what waited for it may start."""
+        self.phase = CONFIRMED
+        self.session.start()
+        self.modification.resume()
+
+    def rebind(self, flow: Flow) -> None:
+        """The connection of the dialog is gone: the next request opens one to the remote target."""
+        if self.dialog.flow == flow:
+            self.dialog.flow = self.endpoint.get_flow(self.dialog.target, flow)._replace(connection=0)
+
+    # --- timers of components go through the leg, so that one object owns them -------------------------------------
+
+    def on_timer(self, name: str) -> None:
+        if name.startswith("session"):
+            self.session.on_timer(name)
+        elif name.startswith("modify"):
+            self.modification.on_timer(name)
+        elif name.startswith("refer"):
+            self.referrals.on_timer(name)
+
+    # --- taking back after a restart ------------------------------------------------------------------------------
+
+    def to_state(self) -> dict[str, Any]:
+        """Plain data of a confirmed leg."""
+        return {
+            "leg": self.id,
+            "dialog": self.dialog.to_state(),
+            "owns_call_id": self.owns_call_id,
+            "allows": sorted(self.allows),
+            "local_sdp": self.local_sdp,
+            "remote_sdp": self.remote_sdp,
+            "origin": [self.origin.kind, self.origin.name] if self.origin else None,
+            "session": self.session.to_state(),
+        }
+
+
+_HANDLERS: dict[str, Callable[[Leg, Transaction, Packet, Dialog], None]] = {
+    "INVITE": lambda leg, tx, packet, dialog: leg.modification.on_invite(tx, packet, dialog),
+    "UPDATE": lambda leg, tx, packet, dialog: leg.modification.on_update(tx, packet, dialog),
+    "PRACK": lambda leg, tx, packet, dialog: leg.on_prack(tx, packet),
+    "INFO": lambda leg, tx, packet, dialog: receive_info(leg, tx, packet),
+    "REFER": lambda leg, tx, packet, dialog: leg.referrals.on_refer(tx, packet),
+    "NOTIFY": lambda leg, tx, packet, dialog: leg.referrals.on_notify(tx, packet),
+    "OPTIONS": lambda leg, tx, packet, dialog: leg.on_options(tx),
+    "MESSAGE": lambda leg, tx, packet, dialog: leg.on_message(tx, packet),
+}
+
+
+def ignore(tx: Transaction, packet: Packet | None, failure: str) -> None:
+    """For requests whose outcome changes nothing: CANCEL, PRACK, INFO."""
+
+
+def describe_self() -> str:
+    """Allow, Accept, Supported: what an OPTIONS response says (RFC 3261 section 11.2)."""
+    return (
+        f"{ALLOW_LINE}Accept: application/sdp, application/dtmf-relay, message/sipfrag\r\n"
+        f"Accept-Encoding: identity\r\nAccept-Language: en, zh\r\nSupported: {', '.join(SUPPORTED)}\r\n"
+        "Allow-Events: dialog, message-summary, presence, refer\r\n"
+    )
