@@ -115,10 +115,10 @@ class Queue(Output, frozen=True):
 
 
 class LeaveQueue(Output, frozen=True):
-    """Take the caller out of the queue he waits in: he chose so."""
+    """Take the caller out of the queue he waits in; without effect when he does not wait any more."""
 
     request: str
-    reason: Literal["exit_key", "callback", "moved"] = "exit_key"
+    reason: Literal["exit_key", "callback", "moved", "abandoned"] = "exit_key"
 
 
 class Dial(Output, frozen=True):
@@ -396,7 +396,7 @@ class QueueResult(Input, frozen=True):
         "failed",
         "abandoned",
     ]
-    """``answered``: an agent talks to the caller, the flow sleeps; ``completed``: the agent left, the caller is there."""
+    """``answered``: an agent talks to the caller, the flow sleeps; ``completed``: the agent left the caller."""
     agent: str = ""
     waited: float = 0.0
 

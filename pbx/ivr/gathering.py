@@ -1,0 +1,180 @@
+"""Playing a prompt and gathering digits or speech: what menu, collect, directory and survey share.
+
+Digits typed ahead come first and spare the caller the prompt; a digit stops a prompt that allows it; after the prompt
+the clock for the first digit runs, then the one between digits.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal, NamedTuple
+
+from pbx.ivr.messages import (
+    ALL_DIGITS,
+    Digit,
+    Expired,
+    Input,
+    Listen,
+    PlayFinished,
+    Recognised,
+    StopListening,
+    StopPlay,
+)
+from pbx.ivr.options import PromptItem
+from pbx.ivr.run import Run
+
+Verdict = Literal["complete", "more", "wrong"]
+
+
+@dataclass(frozen=True, slots=True)
+class Gathering:
+    """What is asked of the caller."""
+
+    prompt: tuple[PromptItem, ...]
+    judge: Callable[[str], Verdict]
+    """Says of the digits so far whether they are all, some, or impossible."""
+    timeout: float
+    """Seconds for the first digit, after the prompt."""
+    between: float
+    """Seconds between digits."""
+    terminators: str = ""
+    barge_in: bool = True
+    phrases: tuple[str, ...] = ()
+    speech_digits: bool = False
+
+
+class Gathered(NamedTuple):
+    kind: Literal["digits", "speech", "silence"]
+    value: str = ""
+    complete: bool = True
+    """False: the digits stopped short or cannot be right."""
+
+
+def begin(run: Run, what: Gathering, before: tuple[PromptItem, ...] = ()) -> Gathered | None:
+    """Ask; ``before`` is played first (what was wrong last time). None: wait for :func:`feed`."""
+    run.local.update(digits="", playing="", listening="")
+    done = _take_ahead(run, what)
+    if done is not None:
+        return done
+    if run.local["digits"]:
+        run.wait(what.between)
+        return None
+    speech = bool(what.phrases or what.speech_digits)
+    items = before + what.prompt
+    run.local["playing"] = run.play(items, ALL_DIGITS if what.barge_in else "", speech) if items else ""
+    if speech:
+        request = run.request("listen")
+        run.local["listening"] = request
+        run.put(Listen(request, run.state.language, what.phrases, what.speech_digits, what.timeout))
+    if not run.local["playing"]:
+        run.wait(what.timeout)
+    return None
+
+
+def feed(run: Run, what: Gathering, event: Input) -> Gathered | None:
+    """Take one input; returns what was gathered, or None to go on waiting."""
+    if isinstance(event, Digit):
+        return _take_digit(run, what, event.digit)
+    if isinstance(event, PlayFinished):
+        if event.request == run.local.get("playing"):
+            run.local["playing"] = ""
+            run.wait(what.timeout)
+        return None
+    if isinstance(event, Recognised):
+        return _take_speech(run, event)
+    if isinstance(event, Expired):
+        return _take_silence(run, what)
+    return None
+
+
+def _take_ahead(run: Run, what: Gathering) -> Gathered | None:
+    while run.state.ahead:
+        digit, run.state.ahead = run.state.ahead[0], run.state.ahead[1:]
+        done = _add(run, what, digit)
+        if done is not None:
+            return done
+    return None
+
+
+def _take_digit(run: Run, what: Gathering, digit: str) -> Gathered | None:
+    playing = run.local["playing"]
+    if playing:
+        if not what.barge_in:
+            return None
+        run.local["playing"] = ""
+        run.state.open.pop(playing, None)
+        run.put(StopPlay(playing))
+    _stop_listening(run)
+    done = _add(run, what, digit)
+    if done is None:
+        run.wait(what.between)
+    return done
+
+
+def _add(run: Run, what: Gathering, digit: str) -> Gathered | None:
+    digits = run.local["digits"]
+    if digit in what.terminators:
+        return Gathered("digits", digits, what.judge(digits) == "complete")
+    digits += digit
+    run.local["digits"] = digits
+    verdict = what.judge(digits)
+    if verdict == "wrong":
+        return Gathered("digits", digits, complete=False)
+    if verdict == "complete" and not _may_grow(what, digits):
+        return Gathered("digits", digits)
+    return None
+
+
+def _may_grow(what: Gathering, digits: str) -> bool:
+    """Whether a complete entry could also be the beginning of a longer one."""
+    return any(what.judge(digits + more) != "wrong" for more in "0123456789*#" if more not in what.terminators)
+
+
+def _take_speech(run: Run, event: Recognised) -> Gathered | None:
+    if event.request != run.local.get("listening"):
+        return None
+    run.local["listening"] = ""
+    if event.failure or not event.text or run.local["digits"]:
+        return None
+    playing, run.local["playing"] = run.local["playing"], ""
+    if playing and run.state.open.pop(playing, None):
+        run.put(StopPlay(playing))
+    return Gathered("speech", event.text)
+
+
+def _take_silence(run: Run, what: Gathering) -> Gathered:
+    _stop_listening(run)
+    run.local["playing"] = ""
+    digits = run.local["digits"]
+    if not digits:
+        return Gathered("silence")
+    return Gathered("digits", digits, what.judge(digits) == "complete")
+
+
+def _stop_listening(run: Run) -> None:
+    listening, run.local["listening"] = run.local["listening"], ""
+    if listening and run.state.open.pop(listening, None):
+        run.put(StopListening(listening))
+
+
+def judge_keys(keys: frozenset[str]) -> Callable[[str], Verdict]:
+    """For a menu: complete at a key, more while a key begins so."""
+
+    def judge(digits: str) -> Verdict:
+        if digits in keys:
+            return "complete"
+        return "more" if any(key.startswith(digits) for key in keys) else "wrong"
+
+    return judge
+
+
+def judge_length(least: int, most: int) -> Callable[[str], Verdict]:
+    """For free digits."""
+
+    def judge(digits: str) -> Verdict:
+        if len(digits) > most:
+            return "wrong"
+        return "complete" if len(digits) >= least else "more"
+
+    return judge

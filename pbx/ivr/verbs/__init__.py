@@ -1,0 +1,46 @@
+"""The verbs of flows: one file each, and one row here."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from importlib import import_module
+
+from pbx.ivr.verbs.base import AnyVerb
+
+ROWS: dict[str, str] = {
+    # verb: module:class
+    "answer": "answer:AnswerVerb",
+    "branch": "branch:BranchVerb",
+    "collect": "collect:CollectVerb",
+    "data": "data:DataVerb",
+    "dial": "dial:DialVerb",
+    "flow": "flow:FlowVerb",
+    "goto": "goto:GotoVerb",
+    "hangup": "hangup:HangupVerb",
+    "hours": "hours:HoursVerb",
+    "language": "language:LanguageVerb",
+    "loop": "loop:LoopVerb",
+    "menu": "menu:MenuVerb",
+    "pause": "pause:PauseVerb",
+    "play": "play:PlayVerb",
+    "queue": "queue:QueueVerb",
+    "record_notice": "record_notice:RecordNoticeVerb",
+    "return": "return_:ReturnVerb",
+    "say": "say:SayVerb",
+    "secure": "secure:SecureVerb",
+    "set": "set:SetVerb",
+    "switch": "switch:SwitchVerb",
+    "tag": "tag:TagVerb",
+    "tone": "tone:ToneVerb",
+    "transfer": "transfer:TransferVerb",
+}
+
+
+@lru_cache(maxsize=1)
+def all_verbs() -> dict[str, AnyVerb]:
+    """Every verb by the name flows use."""
+    verbs: dict[str, AnyVerb] = {}
+    for name, row in ROWS.items():
+        module, _, kind = row.partition(":")
+        verbs[name] = getattr(import_module(f"pbx.ivr.verbs.{module}"), kind)()
+    return verbs
