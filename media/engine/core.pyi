@@ -1,0 +1,115 @@
+"""The engine as the control side sees it: objects by number, audio by :class:`Clip`, facts by :meth:`Engine.drain`."""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+KIND_BY_NAME: dict[str, int]
+PLAY_REASONS: tuple[str, ...]
+
+class PortsExhausted(OSError):
+    """No free port pair is left in the range."""
+
+class RingFull(RuntimeError):
+    """The engine has not kept up with the commands; the command was not carried out."""
+
+class CodecSpec(NamedTuple):
+    kind: int
+    payload_type: int
+    clock_rate: int
+    channels: int
+    pcm_rate: int
+    fmtp: str
+
+class LegSetup(NamedTuple):
+    """One negotiated state of a leg, in the engine's terms. ``srtp_*`` are (suite, key) or None."""
+
+    remote_address: str
+    remote_port: int
+    codecs: tuple[CodecSpec, ...]
+    dtmf_payload_type: int
+    cn_payload_type: int
+    send: bool
+    receive: bool
+    ptime_ms: int
+    rtcp_mux: bool
+    srtp_send: tuple[str, bytes] | None
+    srtp_receive: tuple[str, bytes] | None
+    lock_source: bool
+    timeout_ms: int
+    detect: frozenset[str]
+    remote_changed: bool
+
+class RouteSpec(NamedTuple):
+    """What one leg hears, and who is relayed from it. Legs by number."""
+
+    leg: int
+    hears: tuple[tuple[int, float], ...]
+    sinks: tuple[int, ...]
+    relayed: bool
+    mixing: bool
+    decoding: bool
+
+class Clip:
+    """Encoded audio, one immutable copy for all players."""
+
+    def __init__(self, data: bytes, frames: Sequence[int] | None = None, endless: bool = False) -> None: ...
+
+class Engine:
+    def __init__(
+        self,
+        first_port: int,
+        last_port: int,
+        address4: str,
+        address6: str = "",
+        capacity: int = 4000,
+        drain_s: float = 10.0,
+        rtcp_interval_s: int = 5,
+        seed: int = 1,
+    ) -> None:
+        """Raises OSError when the kernel refuses epoll, timer or event descriptors."""
+    @property
+    def event_fd(self) -> int:
+        """Readable when :meth:`drain` has something."""
+    @property
+    def leg_count(self) -> int: ...
+    def start(self) -> None: ...
+    def stop(self) -> None: ...
+    def open_leg(self, leg: int, family: str, ssrc: int, seq: int, ts: int) -> int:
+        """Bind a port pair; returns the RTP port. Raises PortsExhausted, RingFull, OSError."""
+    def configure_leg(self, leg: int, setup: LegSetup) -> None:
+        """Raises KeyError, ValueError (address, SRTP suite or key), RingFull."""
+    def close_leg(self, leg: int) -> None: ...
+    def set_routes(self, routes: Sequence[RouteSpec]) -> None:
+        """Swap tables of several legs in one step. Raises KeyError, RingFull."""
+    def play(
+        self,
+        leg: int,
+        player: int,
+        clips: Sequence[tuple[Clip, int]],
+        loop: bool,
+        mixed: bool,
+        linear: bool,
+        stop_digits: str,
+        stop_on_speech: bool,
+        enqueue: bool,
+        bytes_per_ms: int,
+    ) -> None: ...
+    def stop_play(self, leg: int, player: int) -> None: ...
+    def control_play(self, leg: int, player: int, pause: bool | None, seek_ms: int, gain: float | None) -> None: ...
+    def send_digits(self, leg: int, digits: str, duration_ms: int, gap_ms: int, inband: bool, batch: int) -> None: ...
+    def start_recording(self, recorder: int, leg: int, fd: int, format: str, law: int, rate: int) -> None:
+        """Record into the open file `fd`, which stays the caller's. `law` 0 or 1: the ring keeps G.711; -1: linear."""
+    def set_recording(self, recorder: int, leg: int, state: int) -> None:
+        """0 record, 1 pause, 2 mask, 3 report the offset."""
+    def stop_recording(self, recorder: int, leg: int) -> None: ...
+    def stats(self, leg: int) -> dict[str, float | int | None]: ...
+    def drain(self, now: float) -> list[tuple[object, ...]]:
+        """Everything that happened since the last call, in order:
+
+        ``("digit", leg, character, method)``, ``("play", leg, player, reason, played_ms)``,
+        ``("digits_sent", leg, batch)``, ``("started", leg, address, port)``, ``("timeout", leg, silent_ms)``,
+        ``("intruder", leg, address, port, packets)``, ``("gone", leg, stats)``, ``("codec", leg, kind)``,
+        ``("rec_state", recorder, state, offset)``, ``("rec_done", recorder, errno, samples)``,
+        ``("rec_failed", recorder, errno)``, ``("overrun", late_us, count)``, ``("talk", leg, on, talked_ms)``,
+        ``("detected", leg, what, after_ms)``.
+        """

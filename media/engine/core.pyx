@@ -1,0 +1,820 @@
+"""The door between the control side (asyncio, one Python thread) and the engine's threads.
+
+Every structure is built here, handed over by a command and freed here when an event brings it back. The engine
+thread and the writer thread are Python threads that give the GIL away for good before they start working.
+"""
+
+import contextlib
+import errno as errors
+import os
+import socket as sockets
+import threading
+from collections import deque, namedtuple
+
+from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t, uintptr_t
+from libc.stdlib cimport calloc, free, malloc
+from libc.string cimport memcpy, memset
+from posix.unistd cimport close
+
+from media.engine.companding cimport fill_gain_map
+from media.engine.loop cimport monotonic_ns, run_loop
+from media.engine.output cimport open_output
+from media.engine.recorder cimport build_header, run_writer
+from media.engine.rings cimport begin_command, commit_command, load_acquire, store_release
+from media.engine.rtcp cimport packets_lost
+from media.engine.srtp import open_session
+from media.engine.timeline cimport reset_timeline
+from media.engine.types cimport (
+    CMD_ADD,
+    CMD_CONFIGURE,
+    CMD_CONTROL_PLAY,
+    CMD_DIGITS,
+    CMD_PLAY,
+    CMD_RECORD,
+    CMD_REC_STATE,
+    CMD_REC_STOP,
+    CMD_REMOVE,
+    CMD_ROUTES,
+    CMD_STOP,
+    CMD_STOP_PLAY,
+    COMMAND_SLOTS,
+    Coder,
+    Command,
+    DigitOut,
+    EVENT_SLOTS,
+    EV_CODEC,
+    EV_DETECTED,
+    EV_DIGIT,
+    EV_DIGITS_SENT,
+    EV_FREE,
+    EV_FREE_CODER,
+    EV_FREE_SRTP,
+    EV_INTRUDER,
+    EV_LEG_GONE,
+    EV_MEDIA_STARTED,
+    EV_OVERRUN,
+    EV_PLAYER_FREE,
+    EV_PLAY_DONE,
+    EV_REC_DONE,
+    EV_REC_FAILED,
+    EV_REC_STATE,
+    EV_TALK,
+    EV_TIMEOUT,
+    Event,
+    EventRing,
+    HEADROOM,
+    Hearing,
+    Jitter,
+    KIND_NONE,
+    KIND_PCMA,
+    Leg,
+    LegConfig,
+    Loop,
+    MAX_CODECS,
+    PACKET_BYTES,
+    Pair,
+    Player,
+    PlayItem,
+    Recorder,
+    Route,
+    Sinks,
+    sockaddr_storage,
+)
+
+
+cdef extern from "<sys/epoll.h>" nogil:
+    ctypedef union epoll_data_t:
+        uint64_t u64
+    struct epoll_event:
+        uint32_t events
+        epoll_data_t data
+    int epoll_create1(int flags)
+    int epoll_ctl(int epfd, int op, int fd, epoll_event* event)
+    enum:
+        EPOLL_CTL_ADD
+        EPOLLIN
+        EPOLL_CLOEXEC
+
+
+cdef extern from "<sys/eventfd.h>" nogil:
+    int eventfd(unsigned int value, int flags)
+    enum:
+        EFD_NONBLOCK
+        EFD_CLOEXEC
+
+
+cdef extern from "<sys/timerfd.h>" nogil:
+    struct timespec:
+        long tv_sec
+        long tv_nsec
+    struct itimerspec:
+        timespec it_interval
+        timespec it_value
+    int timerfd_create(int clock, int flags)
+    int timerfd_settime(int fd, int flags, const itimerspec* value, itimerspec* old)
+    enum:
+        TFD_NONBLOCK
+        TFD_CLOEXEC
+        TFD_TIMER_ABSTIME
+        CLOCK_MONOTONIC
+
+
+cdef extern from "<sys/socket.h>" nogil:
+    int setsockopt(int fd, int level, int name, const void* value, unsigned int length)
+    enum:
+        SOL_SOCKET
+        SO_ATTACH_FILTER
+
+
+cdef extern from "<linux/filter.h>" nogil:
+    struct sock_filter:
+        uint16_t code
+        uint8_t jt
+        uint8_t jf
+        uint32_t k
+    struct sock_fprog:
+        unsigned short len
+        sock_filter* filter
+
+
+KIND_BY_NAME = {"PCMU": 0, "PCMA": 1, "G722": 2, "OPUS": 3, "L16": 4}
+PLAY_REASONS = ("completed", "digit", "speech", "stopped", "replaced", "closed")
+DETECTIONS = ("human", "machine", "beep", "cng", "ced", "busy", "congestion", "sit", "ringback")
+DIGIT_CODES = {character: code for code, character in enumerate("0123456789*#ABCD")}
+
+DEF TICK_NS = 20000000
+
+CodecSpec = namedtuple("CodecSpec", "kind payload_type clock_rate channels pcm_rate fmtp")
+LegSetup = namedtuple(
+    "LegSetup",
+    "remote_address remote_port codecs dtmf_payload_type cn_payload_type send receive ptime_ms rtcp_mux srtp_send "
+    "srtp_receive lock_source timeout_ms detect remote_changed",
+)
+RouteSpec = namedtuple("RouteSpec", "leg hears sinks relayed mixing decoding")
+
+
+class PortsExhausted(OSError):
+    """No free port pair is left in the range."""
+
+
+class RingFull(RuntimeError):
+    """The engine has not kept up with the commands; the command was not carried out."""
+
+
+cdef class Clip:
+    """Encoded audio, one immutable copy for all players."""
+
+    cdef readonly bytes data
+    cdef uint32_t* frames
+    cdef int64_t frame_count
+    cdef readonly bint endless
+
+    def __cinit__(self, bytes data, frames=None, bint endless=False):
+        cdef int64_t i
+        self.data = data
+        self.frames = NULL
+        self.frame_count = 0
+        self.endless = endless
+        if frames is not None:
+            # One offset more than packets: the last is the end.
+            self.frame_count = len(frames) - 1
+            self.frames = <uint32_t*>malloc(len(frames) * sizeof(uint32_t))
+            if self.frames == NULL:
+                raise MemoryError
+            for i in range(len(frames)):
+                self.frames[i] = frames[i]
+
+    def __dealloc__(self):
+        free(self.frames)
+
+
+cdef _address_text(Event* event):
+    if event.family == sockets.AF_INET6:
+        return sockets.inet_ntop(sockets.AF_INET6, event.address[:16])
+    return sockets.inet_ntop(sockets.AF_INET, event.address[:4])
+
+
+cdef int _fill_address(str address, int port, int family, sockaddr_storage* out) except -1:
+    """Numeric address and port into a sockaddr; returns its length."""
+    cdef bytes packed
+    cdef uint8_t* raw = <uint8_t*>out
+    cdef uint16_t native_family = family
+    memset(out, 0, sizeof(sockaddr_storage))
+    memcpy(raw, &native_family, 2)
+    raw[2] = (port >> 8) & 0xFF
+    raw[3] = port & 0xFF
+    try:
+        packed = sockets.inet_pton(family, address)
+    except OSError:
+        raise ValueError(f"{address!r} is not an address of the leg's family") from None
+    if family == sockets.AF_INET:
+        memcpy(raw + 4, <char*>packed, 4)
+        return 16
+    memcpy(raw + 8, <char*>packed, 16)
+    return 28
+
+
+cdef void _drop_all(int fd) noexcept:
+    """Have the kernel drop whatever still comes for a closed leg, so that draining costs no memory."""
+    cdef sock_filter refuse
+    cdef sock_fprog program
+    refuse.code = 0x06
+    refuse.jt = 0
+    refuse.jf = 0
+    refuse.k = 0
+    program.len = 1
+    program.filter = &refuse
+    setsockopt(fd, SOL_SOCKET, SO_ATTACH_FILTER, &program, sizeof(program))
+
+
+cdef class Engine:
+    """One engine thread, one writer thread, and the tables of what they were given."""
+
+    cdef Loop loop
+    cdef EventRing writer_events
+    cdef uint64_t writer_running
+    cdef dict _legs             # number -> address of Leg
+    cdef dict _families
+    cdef dict _players          # number -> clips kept alive
+    cdef dict _recorders        # number -> address of Recorder
+    cdef dict _coders           # address of Coder -> Python owner
+    cdef dict _sessions         # address of session -> pylibsrtp.Session
+    cdef object _draining       # (release time, leg address)
+    cdef object _free_ports
+    cdef list _threads
+    cdef str _address4
+    cdef str _address6
+    cdef double _drain_s
+    cdef readonly int capacity
+    cdef public object coder_factory
+
+    def __cinit__(self, int first_port, int last_port, str address4, str address6="", int capacity=4000,
+                  double drain_s=10.0, int rtcp_interval_s=5, uint32_t seed=1):
+        memset(&self.loop, 0, sizeof(Loop))
+        memset(&self.writer_events, 0, sizeof(EventRing))
+        self.loop.epoll_fd = self.loop.timer_fd = -1
+        self.loop.commands.wake_fd = self.loop.events.wake_fd = self.loop.writer.wake_fd = -1
+        self._legs = {}
+        self._families = {}
+        self._players = {}
+        self._recorders = {}
+        self._coders = {}
+        self._sessions = {}
+        self._draining = deque()
+        self._free_ports = deque(range((first_port + 1) & ~1, last_port, 2))
+        self._threads = []
+        self._address4 = address4
+        self._address6 = address6
+        self._drain_s = drain_s
+        self.capacity = min(capacity, len(self._free_ports))
+        self.coder_factory = None
+        self.loop.rtcp_interval_s = rtcp_interval_s
+        self.loop.seed = seed
+        self.loop.leg_capacity = self.capacity
+        self.loop.commands.slots = <Command*>calloc(COMMAND_SLOTS, sizeof(Command))
+        self.loop.events.slots = <Event*>calloc(EVENT_SLOTS, sizeof(Event))
+        self.loop.writer.slots = <Recorder**>calloc(EVENT_SLOTS, sizeof(void*))
+        self.writer_events.slots = <Event*>calloc(EVENT_SLOTS, sizeof(Event))
+        self.loop.legs = <Leg**>calloc(self.capacity + 1, sizeof(void*))
+        self.loop.ticking = <Leg**>calloc(self.capacity + 1, sizeof(void*))
+        self.loop.packet = <uint8_t*>calloc(1, HEADROOM + 2 * PACKET_BYTES)
+        if NULL in (self.loop.commands.slots, self.loop.events.slots, self.loop.writer.slots,
+                    self.writer_events.slots, self.loop.legs, self.loop.ticking, self.loop.packet):
+            raise MemoryError
+        self._open_descriptors()
+
+    cdef int _open_descriptors(self) except -1:
+        cdef epoll_event event
+        self.loop.epoll_fd = epoll_create1(EPOLL_CLOEXEC)
+        self.loop.timer_fd = timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC)
+        self.loop.commands.wake_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC)
+        self.loop.events.wake_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC)
+        self.loop.writer.wake_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC)
+        self.writer_events.wake_fd = self.loop.events.wake_fd
+        if min(self.loop.epoll_fd, self.loop.timer_fd, self.loop.commands.wake_fd, self.loop.events.wake_fd,
+               self.loop.writer.wake_fd) < 0:
+            raise OSError(errors.EMFILE, "no descriptors left for the media engine")
+        event.events = EPOLLIN
+        event.data.u64 = 1
+        epoll_ctl(self.loop.epoll_fd, EPOLL_CTL_ADD, self.loop.timer_fd, &event)
+        event.data.u64 = 2
+        epoll_ctl(self.loop.epoll_fd, EPOLL_CTL_ADD, self.loop.commands.wake_fd, &event)
+        return 0
+
+    def __dealloc__(self):
+        # The threads hold a reference: here they have ended.
+        for address in self._legs.values():
+            _free_leg(<Leg*><uintptr_t>address)
+        for _, address in self._draining:
+            _free_leg(<Leg*><uintptr_t>address)
+        for address in self._recorders.values():
+            _free_recorder(<Recorder*><uintptr_t>address)
+        for fd in (self.loop.epoll_fd, self.loop.timer_fd, self.loop.commands.wake_fd, self.loop.events.wake_fd,
+                   self.loop.writer.wake_fd):
+            if fd >= 0:
+                close(fd)
+        free(self.loop.commands.slots)
+        free(self.loop.events.slots)
+        free(self.loop.writer.slots)
+        free(self.writer_events.slots)
+        free(self.loop.legs)
+        free(self.loop.ticking)
+        free(self.loop.packet)
+
+    # --- threads ------------------------------------------------------------------------------------------
+
+    @property
+    def event_fd(self):
+        return self.loop.events.wake_fd
+
+    @property
+    def leg_count(self):
+        return len(self._legs)
+
+    def start(self):
+        """Start both threads; the first tick is 20 ms from now."""
+        cdef itimerspec when
+        cdef int64_t first = monotonic_ns() + TICK_NS
+        when.it_interval.tv_sec = 0
+        when.it_interval.tv_nsec = TICK_NS
+        when.it_value.tv_sec = first // 1000000000
+        when.it_value.tv_nsec = first % 1000000000
+        self.loop.tick_due = first
+        timerfd_settime(self.loop.timer_fd, TFD_TIMER_ABSTIME, &when, NULL)
+        store_release(&self.loop.running, 1)
+        store_release(&self.writer_running, 1)
+        for name, run in (("media-engine", self._run_engine), ("media-writer", self._run_writer)):
+            thread = threading.Thread(target=run, name=name, daemon=True)
+            thread.start()
+            self._threads.append(thread)
+
+    def stop(self):
+        """Stop both threads; the writer finishes what it was given first."""
+        if not self._threads:
+            return
+        self._push(CMD_STOP, NULL, 0, 0, 0, 0.0, NULL)
+        self._threads[0].join()
+        store_release(&self.writer_running, 0)
+        os.eventfd_write(self.loop.writer.wake_fd, 1)
+        self._threads[1].join()
+        self._threads.clear()
+
+    def _run_engine(self):
+        with nogil:
+            run_loop(&self.loop)
+
+    def _run_writer(self):
+        with nogil:
+            run_writer(&self.loop.writer, &self.writer_events, &self.writer_running)
+
+    cdef int _push(self, int type, Leg* leg, int64_t a, int64_t b, int64_t c, double gain, void* pointer) except -1:
+        cdef Command* command = begin_command(&self.loop.commands)
+        if command == NULL:
+            raise RingFull("the media engine does not keep up with its commands")
+        command.type = type
+        command.leg = leg
+        command.a = a
+        command.b = b
+        command.c = c
+        command.gain = gain
+        command.pointer = pointer
+        commit_command(&self.loop.commands)
+        return 0
+
+    cdef Leg* _leg(self, object number) except NULL:
+        return <Leg*><uintptr_t>self._legs[number]
+
+    # --- legs ---------------------------------------------------------------------------------------------
+
+    def open_leg(self, int leg, str family, uint32_t ssrc, uint16_t seq, uint32_t ts):
+        cdef Leg* fresh
+        cdef int native = sockets.AF_INET6 if family == "ipv6" else sockets.AF_INET
+        cdef str address = self._address6 if family == "ipv6" else self._address4
+        if not address:
+            raise ValueError(f"this gateway has no {family} address")
+        if len(self._legs) >= self.capacity:
+            raise PortsExhausted(errors.EAGAIN, "the gateway holds as many legs as it may")
+        self._release_drained()
+        rtp_fd, rtcp_fd, port = self._bind_pair(native, address)
+        fresh = <Leg*>calloc(1, sizeof(Leg))
+        if fresh == NULL:
+            os.close(rtp_fd)
+            os.close(rtcp_fd)
+            raise MemoryError
+        fresh.rtp_fd = rtp_fd
+        fresh.rtcp_fd = rtcp_fd
+        fresh.guard_fd = -1
+        fresh.handle = leg
+        fresh.ticking = -1
+        fresh.index = port
+        fresh.incoming.kind = KIND_NONE
+        fresh.rtcp.round_trip_us = -1
+        fresh.rtcp.remote_lost = -1
+        fresh.opened_ns = monotonic_ns()
+        open_output(fresh, ssrc, seq, ts)
+        try:
+            self._push(CMD_ADD, fresh, 0, 0, 0, 0.0, NULL)
+        except RingFull:
+            _free_leg(fresh)
+            self._free_ports.append(port)
+            raise
+        self._legs[leg] = <uintptr_t>fresh
+        self._families[leg] = (native, port)
+        return port
+
+    def _bind_pair(self, family, address):
+        """Two sockets on neighbouring ports. A pair that somebody else holds goes to the end of the queue."""
+        for _ in range(len(self._free_ports)):
+            port = self._free_ports.popleft()
+            rtp = sockets.socket(family, sockets.SOCK_DGRAM | sockets.SOCK_NONBLOCK)
+            rtcp = sockets.socket(family, sockets.SOCK_DGRAM | sockets.SOCK_NONBLOCK)
+            try:
+                if family == sockets.AF_INET6:
+                    rtp.setsockopt(sockets.IPPROTO_IPV6, sockets.IPV6_V6ONLY, 1)
+                    rtcp.setsockopt(sockets.IPPROTO_IPV6, sockets.IPV6_V6ONLY, 1)
+                rtp.bind((address, port))
+                rtcp.bind((address, port + 1))
+            except OSError as error:
+                rtp.close()
+                rtcp.close()
+                self._free_ports.append(port)
+                if error.errno != errors.EADDRINUSE:
+                    raise
+                continue
+            # DSCP EF for voice (RFC 4594).
+            if family == sockets.AF_INET:
+                rtp.setsockopt(sockets.IPPROTO_IP, sockets.IP_TOS, 0xB8)
+            else:
+                rtp.setsockopt(sockets.IPPROTO_IPV6, sockets.IPV6_TCLASS, 0xB8)
+            return rtp.detach(), rtcp.detach(), port
+        raise PortsExhausted(errors.EADDRINUSE, "no free RTP port pair is left in the range")
+
+    def configure_leg(self, int leg, setup):
+        cdef Leg* target = self._leg(leg)
+        cdef Command* command
+        cdef LegConfig config
+        cdef int family, i
+        family, _ = self._families[leg]
+        memset(&config, 0, sizeof(LegConfig))
+        if not 0 < len(setup.codecs) <= MAX_CODECS:
+            raise ValueError(f"a leg has 1 to {MAX_CODECS} codecs, not {len(setup.codecs)}")
+        config.codec_count = len(setup.codecs)
+        for i in range(config.codec_count):
+            spec = setup.codecs[i]
+            config.codecs[i].kind = spec.kind
+            config.codecs[i].payload_type = spec.payload_type
+            config.codecs[i].channels = spec.channels
+            config.codecs[i].clock_rate = spec.clock_rate
+            config.codecs[i].pcm_rate = spec.pcm_rate
+        config.dtmf_pt = setup.dtmf_payload_type
+        config.dtmf_pt_wide = -1
+        config.cn_pt = setup.cn_payload_type
+        config.send = setup.send
+        config.receive = setup.receive
+        config.lock_source = setup.lock_source
+        config.rtcp_mux = setup.rtcp_mux
+        config.ptime_ms = setup.ptime_ms
+        config.timeout_ms = setup.timeout_ms
+        config.remote_changed = setup.remote_changed
+        config.detect_talk = "talk" in setup.detect
+        if setup.remote_port:
+            config.remote_length = _fill_address(setup.remote_address, setup.remote_port, family, &config.remote)
+            _fill_address(setup.remote_address, (setup.remote_port + 1) & 0xFFFF, family, &config.remote_rtcp)
+            config.remote_port = setup.remote_port
+        config.srtp_send = <void*><uintptr_t>self._open_srtp(setup.srtp_send, False)
+        config.srtp_receive = <void*><uintptr_t>self._open_srtp(setup.srtp_receive, True)
+        config.coder = <Coder*><uintptr_t>self._open_coder(setup.codecs)
+        command = begin_command(&self.loop.commands)
+        if command == NULL:
+            raise RingFull("the media engine does not keep up with its commands")
+        command.type = CMD_CONFIGURE
+        command.leg = target
+        command.config = config
+        commit_command(&self.loop.commands)
+
+    def _open_srtp(self, keys, inbound):
+        if keys is None:
+            return 0
+        session, address = open_session(keys[0], keys[1], inbound)
+        self._sessions[address] = session
+        return address
+
+    def _open_coder(self, codecs):
+        """State for the first codec that needs any; the factory returns its owner and the address of a Coder."""
+        if self.coder_factory is None:
+            return 0
+        for spec in codecs:
+            made = self.coder_factory(spec)
+            if made is not None:
+                self._coders[made[1]] = made[0]
+                return made[1]
+        return 0
+
+    def close_leg(self, int leg):
+        self._push(CMD_REMOVE, self._leg(leg), 0, 0, 0, 0.0, NULL)
+
+    def _release_drained(self, float now=-1.0):
+        """Close the sockets whose time is up and give their ports back."""
+        cdef Leg* old
+        if now < 0:
+            now = monotonic_ns() / 1e9
+        while self._draining and self._draining[0][0] <= now:
+            _, address = self._draining.popleft()
+            old = <Leg*><uintptr_t>address
+            self._free_ports.append(old.index)
+            _free_leg(old)
+
+    # --- bridges ------------------------------------------------------------------------------------------
+
+    def set_routes(self, routes):
+        cdef int count = len(routes)
+        cdef Route* table = <Route*>calloc(count + 1, sizeof(Route))
+        if table == NULL:
+            raise MemoryError
+        try:
+            for i, spec in enumerate(routes):
+                self._fill_route(&table[i], spec)
+            self._push(CMD_ROUTES, NULL, count, 0, 0, 0.0, table)
+        except BaseException:
+            for i in range(count):
+                free(table[i].hearing)
+                free(table[i].sinks)
+                free(table[i].jitter)
+            free(table)
+            raise
+
+    cdef int _fill_route(self, Route* route, object spec) except -1:
+        cdef int i
+        cdef int heard = len(spec.hears)
+        cdef int sinks = len(spec.sinks)
+        cdef int capacity
+        route.leg = self._leg(spec.leg)
+        route.relayed = spec.relayed
+        route.mixing = spec.mixing
+        route.decoding = spec.decoding
+        if spec.mixing:
+            # Room for what the old table still fades out.
+            capacity = heard * 2 + 34
+            route.hearing = <Hearing*>calloc(1, sizeof(Hearing) + capacity * sizeof(Pair))
+            if route.hearing == NULL:
+                raise MemoryError
+            route.hearing.capacity = capacity
+            route.hearing.count = heard
+            for i in range(heard):
+                route.hearing.pairs[i].source = self._leg(spec.hears[i][0])
+                route.hearing.pairs[i].gain = spec.hears[i][1]
+        if sinks:
+            route.sinks = <Sinks*>calloc(1, sizeof(Sinks) + sinks * sizeof(void*))
+            if route.sinks == NULL:
+                raise MemoryError
+            route.sinks.count = sinks
+            for i in range(sinks):
+                route.sinks.legs[i] = self._leg(spec.sinks[i])
+        if spec.decoding:
+            route.jitter = <Jitter*>calloc(1, sizeof(Jitter))
+            if route.jitter == NULL:
+                raise MemoryError
+            route.jitter.target = 2
+        return 0
+
+    # --- players ------------------------------------------------------------------------------------------
+
+    def play(self, int leg, uint32_t player, clips, bint loop, bint mixed, bint linear, str stop_digits,
+             bint stop_on_speech, bint enqueue, int bytes_per_ms):
+        cdef Leg* target = self._leg(leg)
+        cdef int count = len(clips)
+        cdef int i
+        cdef Clip clip
+        cdef PlayItem* item
+        cdef Player* fresh = <Player*>calloc(1, sizeof(Player) + count * sizeof(PlayItem))
+        if fresh == NULL:
+            raise MemoryError
+        fresh.id = player
+        fresh.mixed = mixed
+        fresh.linear = linear
+        fresh.loop = loop
+        fresh.stop_on_speech = stop_on_speech
+        fresh.count = count
+        fresh.gain = 1.0
+        fresh.bytes_per_ms = bytes_per_ms
+        for character in list(stop_digits.upper()):
+            if character in DIGIT_CODES:
+                fresh.stop_mask |= 1 << <int>DIGIT_CODES[character]
+        for i in range(count):
+            clip, skip = clips[i]
+            item = &fresh.items[i]
+            item.data = <const uint8_t*>clip.data
+            item.frames = clip.frames
+            item.size = clip.frame_count if clip.frames != NULL else len(clip.data)
+            item.endless = clip.endless
+            if i == 0 and skip:
+                fresh.offset = min(skip, item.size)
+        try:
+            self._push(CMD_PLAY, target, enqueue, 0, 0, 0.0, fresh)
+        except RingFull:
+            free(fresh)
+            raise
+        self._players[player] = tuple(clips)
+
+    def stop_play(self, int leg, uint32_t player):
+        self._push(CMD_STOP_PLAY, self._leg(leg), player, 0, 0, 0.0, NULL)
+
+    def control_play(self, int leg, uint32_t player, pause, int seek_ms, gain):
+        self._push(CMD_CONTROL_PLAY, self._leg(leg), player, -1 if pause is None else int(pause), seek_ms,
+                   -1.0 if gain is None else gain, NULL)
+
+    def send_digits(self, int leg, str digits, int duration_ms, int gap_ms, bint inband, uint32_t batch):
+        cdef Leg* target = self._leg(leg)
+        cdef DigitOut* fresh = <DigitOut*>calloc(1, sizeof(DigitOut))
+        cdef uint32_t clock = target.config.codecs[0].clock_rate or 8000
+        if fresh == NULL:
+            raise MemoryError
+        for character in list(digits.upper()[:64]):
+            if character in DIGIT_CODES:
+                fresh.queue[fresh.count] = DIGIT_CODES[character]
+                fresh.count += 1
+        if inband:
+            clock = 8000
+        fresh.inband = inband
+        fresh.duration = min(max(duration_ms, 40), 5000) * clock // 1000
+        fresh.gap = min(max(gap_ms, 20), 5000) * clock // 1000
+        fresh.batch = batch
+        try:
+            if fresh.count == 0:
+                raise ValueError("no digit to send")
+            self._push(CMD_DIGITS, target, 0, 0, 0, 0.0, fresh)
+        except (RingFull, ValueError):
+            free(fresh)
+            raise
+
+    # --- recorders ----------------------------------------------------------------------------------------
+
+    def start_recording(self, uint32_t recorder, int leg, int fd, str format, int law, uint32_t rate):
+        cdef Leg* target = self._leg(leg)
+        cdef Recorder* fresh = <Recorder*>calloc(1, sizeof(Recorder))
+        cdef int side
+        cdef uint8_t header[128]
+        if fresh == NULL:
+            raise MemoryError
+        fresh.id = recorder
+        fresh.fd = fd
+        fresh.format = {"pcm16": 0, "pcmu": 1, "pcma": 2}[format]
+        fresh.width = 1 if law >= 0 else 2
+        fresh.law = law if law >= 0 else 0
+        fresh.silence = (0xFF if law == 0 else 0xD5) if law >= 0 else 0
+        fresh.rate = rate
+        # Two seconds: a block of 0.75 s, its settling time, and as much again for a slow disk.
+        fresh.capacity = 16384 if rate <= 8000 else 32768
+        for side in range(2):
+            fresh.ring[side] = <uint8_t*>malloc(fresh.capacity * fresh.width)
+            if fresh.ring[side] == NULL:
+                _free_recorder(fresh)
+                raise MemoryError
+            memset(fresh.ring[side], fresh.silence, fresh.capacity * fresh.width)
+            reset_timeline(&fresh.line[side], 8000, rate)
+        fresh.header_bytes = build_header(fresh, header)
+        try:
+            os.pwrite(fd, header[:fresh.header_bytes], 0)
+            self._push(CMD_RECORD, target, 0, 0, 0, 0.0, fresh)
+        except (OSError, RingFull):
+            _free_recorder(fresh)
+            raise
+        self._recorders[recorder] = <uintptr_t>fresh
+
+    def set_recording(self, uint32_t recorder, int leg, int state):
+        self._push(CMD_REC_STATE, self._leg(leg), recorder, state, 0, 0.0, NULL)
+
+    def stop_recording(self, uint32_t recorder, int leg):
+        self._push(CMD_REC_STOP, self._leg(leg), recorder, 0, 0, 0.0, NULL)
+
+    def recorded_samples(self, uint32_t recorder):
+        """Samples that are safely in the file's time line so far."""
+        cdef Recorder* target = <Recorder*><uintptr_t>self._recorders[recorder]
+        return <int64_t>load_acquire(&target.written)
+
+    # --- what happened ------------------------------------------------------------------------------------
+
+    def stats(self, int leg):
+        """Counters of a leg, read while the engine writes them: each is right, the set may be a packet apart."""
+        return _read_stats(self._leg(leg))
+
+    def worst_tick_us(self):
+        """The latest that a tick came, in microseconds, since the last call."""
+        worst = self.loop.worst_late_ns // 1000
+        self.loop.worst_late_ns = 0
+        return worst
+
+    def drain(self, double now):
+        cdef list out = []
+        with contextlib.suppress(BlockingIOError):
+            os.eventfd_read(self.loop.events.wake_fd)
+        self._drain_ring(&self.loop.events, now, out)
+        self._drain_ring(&self.writer_events, now, out)
+        self._release_drained(now)
+        return out
+
+    cdef int _drain_ring(self, EventRing* ring, double now, list out) except -1:
+        cdef Event* event
+        while ring.tail != load_acquire(&ring.head):
+            event = &ring.slots[ring.tail & (EVENT_SLOTS - 1)]
+            try:
+                self._take(event, now, out)
+            finally:
+                store_release(&ring.tail, ring.tail + 1)
+        return 0
+
+    cdef int _take(self, Event* event, double now, list out) except -1:
+        cdef int type = event.type
+        if type == EV_FREE:
+            free(event.pointer)
+        elif type == EV_DIGIT:
+            out.append(("digit", event.leg, chr(event.a), "inband" if event.b else "rfc4733"))
+        elif type == EV_PLAY_DONE:
+            out.append(("play", event.leg, event.a, PLAY_REASONS[event.b], event.c))
+        elif type == EV_PLAYER_FREE:
+            self._players.pop(event.a, None)
+            free(event.pointer)
+        elif type == EV_DIGITS_SENT:
+            out.append(("digits_sent", event.leg, event.a))
+        elif type == EV_MEDIA_STARTED:
+            out.append(("started", event.leg, _address_text(event), event.port))
+        elif type == EV_TIMEOUT:
+            out.append(("timeout", event.leg, event.a))
+        elif type == EV_INTRUDER:
+            out.append(("intruder", event.leg, _address_text(event), event.port, event.a))
+        elif type == EV_CODEC:
+            out.append(("codec", event.leg, event.a))
+        elif type == EV_REC_STATE:
+            out.append(("rec_state", event.a, event.b, event.c))
+        elif type == EV_REC_FAILED:
+            out.append(("rec_failed", event.a, event.b))
+        elif type == EV_REC_DONE:
+            _free_recorder(<Recorder*><uintptr_t>self._recorders.pop(event.a))
+            out.append(("rec_done", event.a, event.b, event.c))
+        elif type == EV_LEG_GONE:
+            self._take_gone(<Leg*>event.pointer, now, out)
+        elif type == EV_FREE_SRTP:
+            self._sessions.pop(<uintptr_t>event.pointer, None)
+        elif type == EV_FREE_CODER:
+            self._coders.pop(<uintptr_t>event.pointer, None)
+        elif type == EV_OVERRUN:
+            out.append(("overrun", event.a, event.b))
+        elif type == EV_TALK:
+            out.append(("talk", event.leg, bool(event.a), event.b))
+        elif type == EV_DETECTED:
+            out.append(("detected", event.leg, DETECTIONS[event.a], event.b))
+        return 0
+
+    cdef int _take_gone(self, Leg* leg, double now, list out) except -1:
+        cdef uint32_t number = leg.handle
+        out.append(("gone", number, _read_stats(leg)))
+        self._legs.pop(number, None)
+        _, port = self._families.pop(number)
+        self._sessions.pop(<uintptr_t>leg.config.srtp_send, None)
+        self._sessions.pop(<uintptr_t>leg.config.srtp_receive, None)
+        self._coders.pop(<uintptr_t>leg.config.coder, None)
+        leg.index = port
+        _drop_all(leg.rtp_fd)
+        _drop_all(leg.rtcp_fd)
+        if leg.guard_fd >= 0:
+            _drop_all(leg.guard_fd)
+        self._draining.append((now + self._drain_s, <uintptr_t>leg))
+        return 0
+
+
+cdef _read_stats(Leg* leg):
+    clock = leg.config.codecs[0].clock_rate or 8000
+    lost = packets_lost(leg)
+    late = leg.incoming.late + (leg.jitter.late if leg.jitter != NULL else 0)
+    return {
+        "packets_received": leg.incoming.packets,
+        "packets_sent": leg.outgoing.packets,
+        "octets_received": leg.incoming.octets,
+        "octets_sent": leg.outgoing.octets,
+        "lost": max(lost, 0),
+        "duplicates": leg.incoming.duplicates,
+        "late": late,
+        "rejected": leg.incoming.rejected,
+        "jitter_ms": leg.incoming.jitter / 16.0 / clock * 1000.0,
+        "round_trip_ms": leg.rtcp.round_trip_us / 1000.0 if leg.rtcp.round_trip_us >= 0 else None,
+        "remote_lost": leg.rtcp.remote_lost if leg.rtcp.remote_lost >= 0 else None,
+    }
+
+
+cdef void _free_leg(Leg* leg) noexcept:
+    if leg.rtp_fd >= 0:
+        close(leg.rtp_fd)
+    if leg.rtcp_fd >= 0:
+        close(leg.rtcp_fd)
+    if leg.guard_fd >= 0:
+        close(leg.guard_fd)
+    free(leg.hearing)
+    free(leg.sinks)
+    free(leg.jitter)
+    free(leg)
+
+
+cdef void _free_recorder(Recorder* recorder) noexcept:
+    free(recorder.ring[0])
+    free(recorder.ring[1])
+    free(recorder)

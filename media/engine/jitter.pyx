@@ -1,0 +1,238 @@
+"""Adaptive jitter buffer with concealment.
+
+Packets wait in slots by sequence number; a tick takes 20 ms. The depth adapts by itself: a packet that is not
+there in time is concealed and *waited for*, which makes the buffer one packet deeper; when for two seconds
+there was always a packet to spare, one is taken out, faded over its neighbour. A hole with later packets behind
+it is a loss: concealed, and not waited for. A talkspurt after silence starts at the smallest depth again.
+"""
+
+from libc.stdint cimport int16_t, int32_t, int64_t, uint8_t, uint16_t, uint32_t
+from libc.string cimport memcpy, memmove, memset
+
+from media.engine.companding cimport expand
+from media.engine.rtp cimport Packet, seq_diff
+from media.engine.types cimport (
+    Coder,
+    JITTER_BYTES,
+    JITTER_SLOTS,
+    Jitter,
+    JitterSlot,
+    KIND_L16,
+    KIND_PCMA,
+    Leg,
+)
+
+DEF FIFO_CAPACITY = 3840
+DEF SPARE_TICKS = 100
+DEF GIVE_UP_TICKS = 10
+DEF FADE_TICKS = 3
+
+
+cdef void reset_jitter(Jitter* jitter) noexcept nogil:
+    cdef int i
+    for i in range(JITTER_SLOTS):
+        jitter.slots[i].used = 0
+    jitter.held = 0
+    jitter.started = 0
+    jitter.fifo_count = 0
+    jitter.lossrun = 0
+    jitter.surplus = 0
+    jitter.fill_ticks = 0
+
+
+cdef void put_packet(Jitter* jitter, Packet* packet, uint8_t kind) noexcept nogil:
+    """Keep a packet until its turn. One that is late, repeated, too long or far off is counted and dropped."""
+    cdef JitterSlot* slot
+    cdef int distance
+    if packet.size > JITTER_BYTES or packet.size == 0:
+        return
+    if jitter.ssrc != packet.ssrc:
+        reset_jitter(jitter)
+        jitter.ssrc = packet.ssrc
+    if jitter.started or jitter.held:
+        distance = seq_diff(packet.seq, jitter.next_seq)
+        if distance < 0 and distance > -200 and jitter.started:
+            jitter.late += 1
+            return
+        if distance >= JITTER_SLOTS or distance <= -JITTER_SLOTS:
+            reset_jitter(jitter)
+        elif distance < 0:
+            # Not started yet: an earlier packet overtaken by the first one.
+            if seq_diff(jitter.newest_seq, packet.seq) >= JITTER_SLOTS:
+                return
+            jitter.next_seq = packet.seq
+    slot = &jitter.slots[packet.seq & (JITTER_SLOTS - 1)]
+    if slot.used and slot.seq == packet.seq:
+        return
+    if not slot.used:
+        jitter.held += 1
+    if not jitter.started and jitter.held == 1:
+        jitter.next_seq = packet.seq
+        jitter.newest_seq = packet.seq
+        jitter.fill_ticks = 0
+    if seq_diff(packet.seq, jitter.newest_seq) > 0:
+        jitter.newest_seq = packet.seq
+    slot.used = 1
+    slot.seq = packet.seq
+    slot.ts = packet.ts
+    slot.kind = kind
+    slot.size = <uint16_t>packet.size
+    memcpy(slot.data, packet.payload, packet.size)
+
+
+cdef int _decode(Leg* leg, JitterSlot* slot, int16_t* out, int capacity) noexcept nogil:
+    cdef int i, count
+    cdef Coder* coder = leg.config.coder
+    if slot.kind <= KIND_PCMA:
+        count = slot.size if slot.size < capacity else capacity
+        expand(slot.kind, slot.data, count, out)
+        return count
+    if slot.kind == KIND_L16:
+        count = slot.size // 2
+        if count > capacity:
+            count = capacity
+        for i in range(count):
+            out[i] = <int16_t>((slot.data[2 * i] << 8) | slot.data[2 * i + 1])
+        return count
+    if coder != NULL and coder.kind == slot.kind and coder.decode != NULL:
+        count = coder.decode(coder.decoder, slot.data, slot.size, out, capacity)
+        return count if count > 0 else 0
+    return 0
+
+
+cdef void _remember(Jitter* jitter, const int16_t* samples, int count) noexcept nogil:
+    """Keep the last 40 ms that were decoded: concealment repeats a pitch period of them."""
+    cdef int keep
+    if count >= 640:
+        memcpy(jitter.history, samples + count - 640, 1280)
+        jitter.history_count = 640
+        return
+    keep = 640 - count
+    if keep > jitter.history_count:
+        keep = jitter.history_count
+    memmove(jitter.history, jitter.history + jitter.history_count - keep, keep * 2)
+    memcpy(jitter.history + keep, samples, count * 2)
+    jitter.history_count = keep + count
+
+
+cdef int _find_period(Jitter* jitter, int rate) noexcept nogil:
+    """The pitch period (2.5 to 15 ms) at which the end of the history resembles itself best."""
+    cdef int low = rate // 400
+    cdef int high = rate // 66
+    cdef int span = rate // 100
+    cdef int lag, i, best = high
+    cdef int64_t score, best_score = 0
+    cdef const int16_t* end = jitter.history + jitter.history_count
+    if jitter.history_count < high + span:
+        return 0
+    for lag in range(low, high + 1):
+        score = 0
+        for i in range(1, span + 1):
+            score += <int64_t>(end[-i]) * end[-i - lag]
+        if score > best_score:
+            best_score = score
+            best = lag
+    return best
+
+
+cdef void _conceal(Jitter* jitter, int16_t* out, int count, int rate) noexcept nogil:
+    """Go on with the last pitch period, fading out over 60 ms."""
+    cdef int period, i
+    cdef float level, step
+    cdef const int16_t* source
+    jitter.concealed += 1
+    if jitter.lossrun >= FADE_TICKS or jitter.history_count == 0:
+        memset(out, 0, count * 2)
+        return
+    period = _find_period(jitter, rate)
+    if period == 0:
+        memset(out, 0, count * 2)
+        return
+    source = jitter.history + jitter.history_count - period
+    level = 1.0 - <float>jitter.lossrun / FADE_TICKS
+    step = 1.0 / (FADE_TICKS * count)
+    for i in range(count):
+        out[i] = <int16_t>(source[i % period] * level)
+        level -= step
+
+
+cdef int pull_frame(Leg* leg, int16_t* out, int count) noexcept nogil:
+    """Fill `out` with the next `count` samples. Returns 0 when the leg is silent (out is then zeroed)."""
+    cdef Jitter* jitter = leg.jitter
+    cdef JitterSlot* slot
+    cdef int made
+    cdef int rate = count * 50
+    cdef bint fresh
+    if not jitter.started:
+        if jitter.held == 0:
+            memset(out, 0, count * 2)
+            return 0
+        jitter.fill_ticks += 1
+        if jitter.held < jitter.target and jitter.fill_ticks < 4:
+            memset(out, 0, count * 2)
+            return 0
+        jitter.started = 1
+        jitter.surplus = 0
+        jitter.lossrun = 0
+    while jitter.fifo_count < count:
+        slot = &jitter.slots[jitter.next_seq & (JITTER_SLOTS - 1)]
+        if slot.used and slot.seq == jitter.next_seq:
+            made = _decode(leg, slot, jitter.fifo + jitter.fifo_count, FIFO_CAPACITY - jitter.fifo_count)
+            slot.used = 0
+            jitter.held -= 1
+            jitter.next_seq += 1
+            if made == 0:
+                continue
+            jitter.lossrun = 0
+            _remember(jitter, jitter.fifo + jitter.fifo_count, made)
+            jitter.fifo_count += made
+            continue
+        fresh = jitter.held > 0
+        if fresh:
+            jitter.next_seq += 1
+        elif jitter.lossrun >= GIVE_UP_TICKS:
+            reset_jitter(jitter)
+            memset(out, 0, count * 2)
+            return 0
+        else:
+            jitter.inserted += 1
+        _conceal(jitter, jitter.fifo + jitter.fifo_count, count, rate)
+        jitter.fifo_count += count
+        jitter.lossrun += 1
+        jitter.surplus = 0
+    memcpy(out, jitter.fifo, count * 2)
+    jitter.fifo_count -= count
+    if jitter.fifo_count:
+        memmove(jitter.fifo, jitter.fifo + count, jitter.fifo_count * 2)
+    if jitter.held > 0:
+        jitter.surplus += 1
+        if jitter.surplus >= SPARE_TICKS:
+            jitter.surplus = 0
+            _shrink(leg, out, count)
+    else:
+        jitter.surplus = 0
+    return 1
+
+
+cdef void _shrink(Leg* leg, int16_t* out, int count) noexcept nogil:
+    """Take the next packet out of the buffer: fade from this frame into it."""
+    cdef Jitter* jitter = leg.jitter
+    cdef JitterSlot* slot = &jitter.slots[jitter.next_seq & (JITTER_SLOTS - 1)]
+    cdef int made, i
+    cdef int16_t* next
+    if not slot.used or slot.seq != jitter.next_seq or jitter.fifo_count:
+        return
+    made = _decode(leg, slot, jitter.fifo, FIFO_CAPACITY)
+    slot.used = 0
+    jitter.held -= 1
+    jitter.next_seq += 1
+    jitter.shrunk += 1
+    if made < count:
+        return
+    next = jitter.fifo
+    _remember(jitter, next, made)
+    for i in range(count):
+        out[i] = <int16_t>((<int32_t>out[i] * (count - i) + <int32_t>next[i] * i) // count)
+    if made > count:
+        jitter.fifo_count = made - count
+        memmove(jitter.fifo, jitter.fifo + count, jitter.fifo_count * 2)

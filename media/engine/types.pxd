@@ -1,0 +1,477 @@
+"""C structures shared by the engine's modules. No code: who may touch what is said beside each field.
+
+One thread, the *engine thread*, owns every structure here from the command that hands it over until the
+event that hands it back. The *writer thread* touches only the fields marked so.
+"""
+
+from libc.stdint cimport int16_t, int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
+
+
+cdef extern from "<sys/socket.h>" nogil:
+    ctypedef unsigned int socklen_t
+    struct sockaddr:
+        unsigned short sa_family
+    struct sockaddr_storage:
+        unsigned short ss_family
+
+
+cdef struct Leg
+cdef struct Pair
+cdef struct Player
+cdef struct Recorder
+
+
+cdef enum:
+    MAX_CODECS = 6
+    MAX_RECORDERS = 2
+    PACKET_BYTES = 2048
+    HEADROOM = 64
+    TICK_MS = 20
+    FRAME_MAX = 320            # samples of 20 ms at 16 kHz
+    JITTER_SLOTS = 32          # power of two
+    JITTER_BYTES = 1296        # largest payload kept for decoding
+    DIGIT_QUEUE = 64
+    EVENT_SLOTS = 16384        # power of two
+    COMMAND_SLOTS = 4096       # power of two
+    NAMELESS = 0               # handle of nothing
+
+
+cdef enum Kind:
+    KIND_PCMU = 0
+    KIND_PCMA = 1
+    KIND_G722 = 2
+    KIND_OPUS = 3
+    KIND_L16 = 4
+    KIND_NONE = 15
+
+
+cdef enum EventType:
+    EV_NONE = 0
+    EV_DIGIT = 1               # a = digit as ASCII, b = method (0 RFC 4733, 1 in-band)
+    EV_PLAY_DONE = 2           # a = player, b = reason, c = played ms
+    EV_DIGITS_SENT = 3         # a = batch
+    EV_MEDIA_STARTED = 4       # address
+    EV_TIMEOUT = 5             # a = silent ms
+    EV_INTRUDER = 6            # a = packets, address
+    EV_LEG_GONE = 7
+    EV_CODEC = 8               # a = Kind now received
+    EV_REC_STATE = 9           # a = recorder, b = state, c = offset samples
+    EV_REC_DONE = 10           # a = recorder, b = errno, c = samples
+    EV_REC_FAILED = 11         # a = recorder, b = errno
+    EV_FREE = 12               # pointer = malloc'd memory of a replaced table
+    EV_FREE_CODER = 13         # pointer = codec pair of a replaced configuration
+    EV_FREE_SRTP = 14          # pointer = an SRTP session
+    EV_OVERRUN = 15            # a = late us, b = count
+    EV_TALK = 16               # a = 1 started, 0 stopped, b = talked ms
+    EV_DETECTED = 17           # a = what, b = ms
+    EV_PLAYER_FREE = 18        # a = player, pointer = Player
+    EV_PEER_MOVED = 19         # address
+
+
+cdef enum PlayReason:
+    PLAY_COMPLETED = 0
+    PLAY_DIGIT = 1
+    PLAY_SPEECH = 2
+    PLAY_STOPPED = 3
+    PLAY_REPLACED = 4
+    PLAY_CLOSED = 5
+
+
+cdef struct Event:
+    int32_t type
+    uint32_t leg
+    int64_t a
+    int64_t b
+    int64_t c
+    void* pointer
+    uint16_t port
+    uint16_t family
+    uint8_t address[16]
+
+
+cdef struct EventRing:
+    Event* slots
+    uint64_t head              # written by the producer
+    uint64_t tail              # written by the consumer
+    uint64_t dropped
+    int wake_fd
+    int pending                # something was pushed since the last wake
+
+
+# --- codecs -----------------------------------------------------------------------------------------------
+
+cdef struct CodecSpec:
+    uint8_t kind
+    uint8_t payload_type
+    uint8_t channels
+    uint32_t clock_rate        # RTP clock
+    uint32_t pcm_rate          # rate of decoded audio, 8000 or 16000
+
+
+ctypedef int (*decode_fn)(void* state, const uint8_t* data, int size, int16_t* out, int capacity) noexcept nogil
+ctypedef int (*encode_fn)(void* state, const int16_t* samples, int count, uint8_t* out, int capacity) noexcept nogil
+
+
+cdef struct Coder:
+    uint8_t kind
+    uint32_t pcm_rate
+    void* encoder
+    void* decoder
+    encode_fn encode
+    decode_fn decode
+
+
+# --- jitter buffer of a leg whose audio is decoded --------------------------------------------------------
+
+cdef struct JitterSlot:
+    uint32_t ts
+    uint16_t seq
+    uint16_t size
+    uint8_t used
+    uint8_t kind
+    uint8_t data[1296]
+
+
+cdef struct Jitter:
+    JitterSlot slots[32]
+    int started
+    int32_t held               # packets held
+    uint16_t next_seq
+    uint16_t newest_seq
+    uint32_t ssrc
+    int target                 # packets to hold back
+    int fill_ticks             # ticks waited while filling
+    int lossrun                # consecutive concealed frames
+    int surplus                # ticks above target
+    int fifo_count
+    int16_t fifo[3840]         # decoded, not yet played
+    int16_t history[960]       # last frame played, for concealment
+    int history_count
+    uint64_t late
+    uint64_t concealed
+    uint64_t inserted
+    uint64_t shrunk
+    double jitter_ms
+
+
+# --- players ----------------------------------------------------------------------------------------------
+
+cdef struct PlayItem:
+    const uint8_t* data        # one immutable copy shared by all players, kept alive by the control side
+    const uint32_t* frames     # offsets of variable-length packets (Opus), or NULL
+    int64_t size               # bytes, or number of packets when frames is set
+    int endless                # repeat this item for ever (music)
+
+
+cdef struct Player:
+    uint32_t id
+    int mixed                  # the leg goes on hearing its bridge underneath
+    int linear                 # items are 16-bit host-order samples at the leg's pcm_rate
+    int loop
+    int paused
+    int stop_on_speech
+    uint32_t stop_mask         # bit per RFC 4733 event
+    int count
+    int index
+    int64_t offset             # in the current item, same unit as its size
+    int64_t bytes_per_ms
+    int64_t played_ms
+    float gain
+    uint8_t gain_map[256]      # companded volume control
+    int has_gain
+    Player* next
+    PlayItem items[1]          # really `count`
+
+
+# --- recorders --------------------------------------------------------------------------------------------
+
+cdef struct Timeline:
+    int valid
+    uint32_t ssrc
+    uint32_t base_ts
+    int64_t base_pos           # sample position of base_ts
+    int64_t window_min         # least (arrival - predicted) of the running window
+    int64_t window_end         # position where the window ends
+    int64_t slew               # samples still to be corrected, spread over packets
+    uint32_t clock             # RTP clock
+    uint32_t rate              # recorder rate
+
+
+cdef struct Recorder:
+    uint32_t id
+    int fd
+    int width                  # bytes per sample in the ring: 1 companded, 2 linear
+    uint8_t law                # KIND_PCMU or KIND_PCMA when companded
+    uint8_t format             # 0 pcm16, 1 pcmu, 2 pcma
+    uint8_t paused             # 1 paused, 2 masked
+    uint8_t silence
+    uint32_t rate
+    int64_t start_ns
+    int64_t capacity           # samples a channel, power of two
+    uint8_t* ring[2]
+    Timeline line[2]
+    uint64_t flush_to          # engine -> writer (release/acquire)
+    uint64_t written           # writer -> engine (release/acquire)
+    uint64_t final             # engine -> writer: number of the last queue entry, 0: not the end yet
+    uint64_t pushes            # engine: entries put into the writer's queue
+    uint64_t served            # writer -> engine: entries taken out
+    uint64_t failed            # writer -> engine: errno
+    int64_t queued             # engine: last flush_to that was queued
+    int64_t late               # samples that came after their block was gone
+    # writer thread only
+    int64_t file_samples
+    int header_bytes
+    int rf64
+
+
+# --- outgoing stream --------------------------------------------------------------------------------------
+
+cdef struct Outgoing:
+    uint32_t ssrc
+    uint32_t clock             # RTP clock of what is sent
+    uint16_t next_seq
+    uint8_t started
+    uint8_t marker_next
+    uint32_t last_ts
+    int64_t last_ns
+    uint32_t last_span         # timestamp units of the last packet
+    # relay anchor: which source the offsets belong to
+    uint32_t source
+    uint32_t source_ssrc
+    uint16_t seq_offset
+    uint16_t first_seq         # in the source's numbers: older ones belong to before the change
+    uint32_t ts_offset
+    uint64_t packets
+    uint64_t octets
+    uint64_t failures
+
+
+# --- incoming stream --------------------------------------------------------------------------------------
+
+cdef struct Incoming:
+    uint32_t ssrc
+    uint8_t started
+    uint8_t kind               # of the last audio packet
+    uint8_t flood              # refused until the next second
+    uint16_t max_seq
+    uint32_t cycles
+    uint32_t base_ext
+    uint64_t window            # bit i: max_seq - i was received
+    int32_t transit
+    int32_t jitter             # times 16, RFC 3550 A.8
+    int64_t last_ns
+    uint32_t last_ts
+    uint32_t pps
+    uint64_t packets           # since the leg opened
+    uint64_t octets
+    uint64_t duplicates
+    uint64_t late
+    uint64_t rejected
+    uint64_t stranger          # packets of foreign sources in this second
+    uint64_t lost_before       # of earlier SSRCs
+    uint64_t epoch_packets     # of this SSRC
+    # what the last report said, for the fraction lost of the next
+    uint32_t report_expected
+    uint32_t report_received
+
+
+cdef struct DigitIn:
+    uint8_t seen
+    uint8_t ended
+    uint8_t code
+    uint32_t ts
+    uint32_t duration
+    int64_t last_ns
+
+
+cdef struct DigitOut:
+    uint8_t active
+    uint8_t inband
+    uint8_t phase              # 0 tone, 1 end packets, 2 gap
+    uint8_t count
+    uint8_t position
+    uint8_t ends
+    uint8_t queue[64]
+    uint32_t ts
+    uint32_t elapsed           # timestamp units of this digit
+    uint32_t duration
+    uint32_t gap
+    uint32_t batch
+    uint8_t first
+    double angle_low
+    double angle_high
+
+
+cdef struct RtcpState:
+    uint32_t remote_lsr        # middle 32 bits of the peer's last SR
+    int64_t remote_lsr_ns
+    uint32_t remote_ssrc
+    int64_t round_trip_us      # -1: not known
+    int64_t remote_lost        # -1: not known
+    uint32_t sent              # reports
+    uint32_t received
+    int next_second            # countdown to the next report
+
+
+# --- legs and bridges -------------------------------------------------------------------------------------
+
+cdef struct LegConfig:
+    int codec_count
+    CodecSpec codecs[6]        # accepted; the first is sent
+    int16_t dtmf_pt            # -1: none
+    int16_t dtmf_pt_wide       # telephone-event/48000 beside Opus, -1: none
+    int16_t cn_pt
+    uint8_t send
+    uint8_t receive
+    uint8_t lock_source
+    uint8_t rtcp_mux
+    uint8_t detect_inband
+    uint8_t detect_talk
+    uint8_t detect_fax
+    uint8_t detect_machine
+    uint8_t detect_progress
+    int ptime_ms
+    int timeout_ms
+    int remote_changed
+    uint16_t remote_port       # host order, 0: not known
+    socklen_t remote_length
+    sockaddr_storage remote
+    sockaddr_storage remote_rtcp
+    Coder* coder               # of the sent codec; NULL: G.711 and L16 need none
+    void* srtp_send
+    void* srtp_receive
+
+
+cdef struct Pair:
+    Leg* source
+    float gain                 # wanted
+    float current              # reached; ramps to `gain` over one tick
+
+
+cdef struct Hearing:
+    int count
+    int capacity
+    Pair pairs[1]              # really `capacity`
+
+
+cdef struct Sinks:
+    int count
+    Leg* legs[1]               # really `count`
+
+
+cdef struct Leg:
+    # the packet path, first lines of the structure
+    int rtp_fd
+    int guard_fd
+    int rtcp_fd
+    uint32_t handle
+    uint8_t configured
+    uint8_t locked             # the peer's address has been taken over
+    uint8_t connected
+    uint8_t relayed            # hears by relay (its sinks entry sits at the source)
+    uint8_t mixing             # hears by mixing
+    uint8_t decoding           # its audio is wanted as samples
+    uint8_t recorders
+    uint8_t timed_out
+    Sinks* sinks
+    Recorder* recorder[2]
+    Player* player
+    Incoming incoming
+    Outgoing outgoing
+    DigitIn digit_in
+    LegConfig config
+    # less often
+    DigitOut digit_out
+    RtcpState rtcp
+    Hearing* hearing
+    Jitter* jitter
+    void* hearing_aids         # detectors (talk, tones), see ears.pxd
+    int64_t configured_ns
+    int64_t locked_ns
+    int64_t opened_ns
+    int index                  # in Loop.legs
+    int ticking                # position in Loop.ticking, -1: none
+    int frame_ready            # samples of the current tick
+    uint32_t frame_rate
+    int16_t frame[320]
+    int16_t frame_other[320]   # the same at the other rate
+    int frame_other_ready
+    int ptime_fill             # samples kept for a longer ptime
+    int16_t up_state[64]
+    int16_t down_state[64]
+
+
+cdef struct Route:
+    Leg* leg
+    Hearing* hearing           # new table or NULL
+    Sinks* sinks               # new table or NULL
+    Jitter* jitter             # fresh, or NULL when the leg has one or needs none
+    uint8_t relayed
+    uint8_t mixing
+    uint8_t decoding
+
+
+cdef enum CommandType:
+    CMD_NONE = 0
+    CMD_ADD = 1
+    CMD_CONFIGURE = 2
+    CMD_REMOVE = 3
+    CMD_ROUTES = 4             # pointer = Route[a], freed by the engine through EV_FREE
+    CMD_PLAY = 5               # pointer = Player, a = enqueue
+    CMD_STOP_PLAY = 6          # a = player or 0
+    CMD_CONTROL_PLAY = 7       # a = player, b = pause (-1 leave), c = seek ms, gain = factor (<0 leave)
+    CMD_DIGITS = 8             # pointer = DigitOut
+    CMD_RECORD = 9             # pointer = Recorder
+    CMD_REC_STATE = 10         # a = recorder, b = paused state
+    CMD_REC_STOP = 11          # a = recorder
+    CMD_STOP = 12
+
+
+cdef struct Command:
+    int32_t type
+    Leg* leg
+    int64_t a
+    int64_t b
+    int64_t c
+    double gain
+    void* pointer
+    LegConfig config
+
+
+cdef struct CommandRing:
+    Command* slots
+    uint64_t head
+    uint64_t tail
+    int wake_fd
+
+
+cdef struct WriterQueue:
+    Recorder** slots
+    uint64_t head
+    uint64_t tail
+    int wake_fd
+
+
+cdef struct Loop:
+    int epoll_fd
+    int timer_fd
+    int64_t now                # CLOCK_MONOTONIC ns at the last wake-up
+    int64_t tick_due
+    uint64_t ticks
+    uint64_t overruns
+    int64_t worst_late_ns
+    int64_t overrun_reported_ns
+    CommandRing commands
+    EventRing events
+    WriterQueue writer
+    Leg** legs
+    int leg_count
+    int leg_capacity
+    int sweep                  # next leg of the once-a-second sweep
+    int sweep_left
+    Leg** ticking
+    int ticking_count
+    uint64_t running
+    uint64_t rtcp_interval_s
+    uint8_t* packet            # scratch for one packet, HEADROOM before it
+    uint32_t seed
