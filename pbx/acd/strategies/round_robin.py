@@ -1,0 +1,14 @@
+"""Round robin: in turn, whoever was offered an item of this queue longest ago."""
+
+from __future__ import annotations
+
+from pbx.core.ids import IdSource
+
+from .base import Key, Seat, Strategy
+
+
+def take_key(seat: Seat, ids: IdSource) -> Key:
+    return (float(seat.turn),)
+
+
+ROUND_ROBIN = Strategy("round_robin", "Agents in turn, counting offers of this queue", take_key)
