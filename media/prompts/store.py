@@ -10,13 +10,17 @@ import hashlib
 import os
 import threading
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, assert_never
 
 import msgspec
 import numpy as np
+from numpy.typing import NDArray
 
 from media import g711, tones
+from media.codecs.g722 import G722Encoder
+from media.codecs.opus import OpusEncoder, OpusError
 from media.dsp.level import Floats, Samples, apply_gain, normalise, to_float, to_int16
 from media.dsp.resample import resample
 from media.prompts import music
@@ -36,8 +40,17 @@ BUILT_IN_MUSIC = frozenset({"", "builtin"})
 MUSIC_JOIN_MS = 20
 """Cross-fade where one file of a folder follows another."""
 
-RATES = {"PCMU": 8000, "PCMA": 8000, "L16": 8000}
+RATES = {"PCMU": 8000, "PCMA": 8000, "G722": 16_000, "L16": 8000}
 """Sample rate an item is rendered at for a codec; ``L16/16000`` names another."""
+
+
+@dataclass(frozen=True, slots=True)
+class Packets:
+    """Ready-made packets of a codec whose frames differ in size."""
+
+    data: bytes
+    offsets: NDArray[np.uint32]
+    """Where each packet begins in ``data``, and at last where the last one ends."""
 
 
 class PromptStore:
@@ -63,19 +76,27 @@ class PromptStore:
         self._speaker = Speaker(voices)
         self._samples: MemoryCache[Samples] = MemoryCache(memory_bytes, lambda clip: clip.nbytes)
         self._encoded: MemoryCache[bytes] = MemoryCache(memory_bytes, len)
+        self._packets: MemoryCache[Packets] = MemoryCache(memory_bytes, lambda packets: len(packets.data))
         self._hashes: dict[tuple[str, int, int, int], str] = {}
         self._hashes_lock = threading.Lock()
 
     # --- what the engine calls --------------------------------------------------------------------------------------
 
     def encoded(self, item: PlayItem, codec: str) -> bytes:
-        """Payload bytes of the whole item: PCMU, PCMA (8 kHz), L16 (RFC 3551: network byte order; 8 kHz, or as in
-        ``L16/16000``). The same object is returned for as long as it is cached.
+        """Payload bytes of the whole item: PCMU, PCMA (8 kHz), G722 (16 kHz, 64 kbit/s), L16 (RFC 3551: network byte
+        order; 8 kHz, or as in ``L16/16000``). The same object is returned for as long as it is cached.
 
         :raises PromptError: the item cannot be rendered, or the codec is none of these."""
         name, rate = _parse_codec(codec)
         key = (self._key(item), name, rate)
         return self._encoded.get(key, lambda: _encode(self.samples(item, rate), name))
+
+    def packets(self, item: PlayItem, *, rate: int = 48_000, bitrate: int = 24_000) -> Packets:
+        """The whole item as Opus packets of 20 ms, mono, with forward error correction; shared like :meth:`encoded`.
+
+        :raises PromptError: the item cannot be rendered, or libopus was not found."""
+        key = (self._key(item), rate, bitrate)
+        return self._packets.get(key, lambda: _encode_opus(self.samples(item, rate), rate, bitrate))
 
     def samples(self, item: PlayItem, rate: int) -> Samples:
         """Mono 16-bit samples of the whole item at 8000 to 48000 Hz, read-only and shared.
@@ -260,8 +281,8 @@ def _join_loop(pieces: list[Floats], rate: int) -> Floats:
 
 def _parse_codec(codec: str) -> tuple[str, int]:
     name, _, rate = codec.upper().partition("/")
-    if name not in ("PCMU", "PCMA", "L16") or (rate and (name != "L16" or not rate.isascii())):
-        raise PromptError(f"no payload of codec {codec[:40]!r}; known: PCMU, PCMA, L16, L16/<rate>")
+    if name not in ("PCMU", "PCMA", "G722", "L16") or (rate and (name != "L16" or not rate.isascii())):
+        raise PromptError(f"no payload of codec {codec[:40]!r}; known: PCMU, PCMA, G722, L16, L16/<rate>")
     if rate and not (rate.isdigit() and len(rate) <= 5):
         raise PromptError(f"codec {codec[:40]!r}: {rate[:20]!r} is not a sample rate")
     return name, int(rate) if rate else RATES[name]
@@ -271,5 +292,20 @@ def _encode(samples: Samples, name: str) -> bytes:
     match name:
         case "PCMU" | "PCMA":
             return g711.encode(samples, "PCMU" if name == "PCMU" else "PCMA")
+        case "G722":
+            return G722Encoder().encode(samples)
         case _:
             return samples.astype(">i2").tobytes()
+
+
+def _encode_opus(samples: Samples, rate: int, bitrate: int) -> Packets:
+    try:
+        encoder = OpusEncoder(rate, bitrate=bitrate, fec=True, complexity=9)
+    except OpusError as error:
+        raise PromptError(str(error)) from error
+    frame = rate // 50
+    whole = np.concatenate([samples, np.zeros(-len(samples) % frame, np.int16)])
+    packets = [encoder.encode(whole[start : start + frame]) for start in range(0, len(whole), frame)]
+    offsets = np.cumsum([0, *map(len, packets)], dtype=np.uint32)
+    offsets.setflags(write=False)
+    return Packets(b"".join(packets), offsets)
