@@ -6,6 +6,7 @@ which is how tests and tools build a configuration without files.
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Mapping
 from pathlib import Path
@@ -220,7 +221,7 @@ Pattern = Annotated[
 
 def _place_path(path: Path, info: ValidationInfo) -> Path:
     folder = info.context.get("folder") if isinstance(info.context, dict) else None
-    return path if folder is None or path.is_absolute() else Path(folder) / path
+    return path if folder is None or path.is_absolute() else Path(os.path.normpath(Path(folder) / path))
 
 
 def _expand_user(value: Any) -> Any:
@@ -286,10 +287,14 @@ class SecretSource(Model):
     """A file whose first line is the secret; it must not be readable by others."""
     generated: Name | None = None
     """Made by Tandem at the first start, kept in the data folder under this name, printed once."""
+    digits: Annotated[int, Field(ge=4, le=18)] | None = None
+    """Of a generated secret: so many decimal digits instead of letters and digits, for PINs that are dialled."""
 
     def model_post_init(self, context: Any, /) -> None:
         if sum(source is not None for source in (self.env, self.file, self.generated)) != 1:
             raise refuse("a secret needs exactly one source", "one of env: NAME, file: PATH, generated: NAME")
+        if self.digits is not None and self.generated is None:
+            raise refuse("only a generated secret can have a number of digits", "digits: beside generated:")
 
     def __str__(self) -> str:
         kind = "env" if self.env else "file" if self.file else "generated"

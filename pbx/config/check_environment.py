@@ -26,7 +26,7 @@ def check(configuration: Configuration, tree: Node, known: References) -> Iterat
     yield from _check_folders(configuration, tree)
     yield from _check_ports(configuration, tree)
     for loc, value in walk(configuration):
-        if isinstance(value, SecretSource):
+        if isinstance(value, SecretSource) and not is_idle(configuration, loc):
             yield from _check_secret(loc, value, tree)
         elif isinstance(value, Prompt) and value.file:
             if find_prompt(configuration, value.file) is None and not (
@@ -55,6 +55,11 @@ def walk(value: Any, loc: Loc = ()) -> Iterator[tuple[Loc, Any]]:
     elif isinstance(value, tuple) and type(value) is tuple:
         for position, item in enumerate(value):
             yield from walk(item, (*loc, position))
+
+
+def is_idle(configuration: Configuration, loc: Loc) -> bool:
+    """Whether the place belongs to a trunk that is turned off: it needs no secrets."""
+    return loc[0] == "trunks" and len(loc) > 1 and not configuration.trunks[str(loc[1])].enabled
 
 
 def find_prompt(configuration: Configuration, name: str, language: str = "") -> Path | None:

@@ -101,9 +101,9 @@ def explain(error: ErrorDetails, root: type[BaseModel], tree: Node) -> Problem |
 
 
 def spell(loc: Loc) -> str:
-    """``queues.support.widening[0]``"""
+    """``queues.support.widening[0]``, as the file says it: routes.yaml has no key `routes`."""
     text = ""
-    for step in loc:
+    for step in loc[1:] if loc[:1] == ("routes",) and len(loc) > 1 else loc:
         text += f"[{step}]" if isinstance(step, int) else f".{step}" if text else str(step)
     return text
 

@@ -18,7 +18,7 @@ from typing import NamedTuple
 from pydantic import SecretStr
 
 from pbx.config.base import SecretSource
-from pbx.config.check_environment import walk
+from pbx.config.check_environment import is_idle, walk
 from pbx.config.messages import spell
 from pbx.config.model import Configuration, Extension
 from pbx.core.ids import IdSource
@@ -75,7 +75,7 @@ def make_digest(username: str, realm: str, password: str) -> Digest:
 def list_sources(configuration: Configuration) -> Iterator[tuple[str, SecretSource]]:
     """Every source with its place, those of extensions without one included."""
     for loc, value in walk(configuration):
-        if isinstance(value, SecretSource):
+        if isinstance(value, SecretSource) and not is_idle(configuration, loc):
             yield spell(loc), value
     for number, extension in configuration.extensions.items():
         if extension.secret is None and extension.ha1 is None:
@@ -117,7 +117,7 @@ def open_secrets(
     for source in wanted:
         name = source.generated or ""
         if name not in made:
-            text = _make(folder, name, f"{ids.token()}{ids.token()}")
+            text = _make(folder, name, _invent(source, ids))
             made[name] = values[str(source)] = SecretStr(text)
             if show is not None:
                 show(name, text)
@@ -148,6 +148,12 @@ def _read(source: SecretSource, folder: Path, environment: Mapping[str, str]) ->
     if not text:
         raise ValueError(f"{path} is empty")
     return text
+
+
+def _invent(source: SecretSource, ids: IdSource) -> str:
+    if source.digits is None:
+        return f"{ids.token()}{ids.token()}"
+    return f"{int(ids.token(), 16) % 10**source.digits:0{source.digits}}"
 
 
 def _make(folder: Path, name: str, value: str) -> str:
