@@ -6,10 +6,10 @@ from pathlib import Path
 
 import click
 
+import pbx.ivr
 from pbx.cli.report import render, summarise, to_json
 from pbx.config.loader import Examined, examine
 from pbx.core.problems import Problem, has_errors, sort_problems
-from pbx.ivr.loader import load_flows
 
 
 @click.command()
@@ -40,4 +40,6 @@ def find_problems(folder: Path, flows: Path | None) -> tuple[Problem, ...]:
 
 def _check_flows(examined: Examined, flows: Path | None) -> list[Problem]:
     where = flows or (examined.configuration.flows if examined.configuration else None)
-    return load_flows(where)[1] if where is not None and where.is_dir() else []
+    if where is None or not where.is_dir():
+        return []
+    return pbx.ivr.check_folder(where, examined.references)

@@ -93,12 +93,6 @@ def _check_digits(configuration: Configuration, tree: Node) -> Iterator[Problem]
 # --- inbound ------------------------------------------------------------------------------------------------------
 
 
-def rank_inbound(route: InboundRoute) -> tuple[tuple[int, int, int], bool, tuple[int, int, int]]:
-    """The larger wins: the called number's pattern, then naming a trunk, then the caller's pattern."""
-    caller = route.caller.specificity if route.caller else (-1, 0, 0)
-    return route.did.specificity, route.trunk is not None, caller
-
-
 def _check_inbound(routes: tuple[InboundRoute, ...], tree: Node) -> Iterator[Problem]:
     """Two routes of the same rank for one number: which of them is meant cannot be told.
 
@@ -129,7 +123,7 @@ def _clash(a: InboundRoute, b: InboundRoute) -> bool:
         return False
     if a.caller and b.caller and not a.caller.overlaps(b.caller):
         return False
-    return rank_inbound(a) == rank_inbound(b)
+    return a.rank == b.rank
 
 
 # --- outbound -----------------------------------------------------------------------------------------------------

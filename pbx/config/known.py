@@ -37,6 +37,7 @@ def collect_references(tree: Node, configuration: Configuration | None) -> Refer
         engines=_keys(tree, "speech", "engines") | {"espeak"},
         listeners=_keys(tree, "sip", "listeners") or frozenset({"udp", "tcp"}),
         dispositions=_keys(tree, "dispositions"),
+        sources=_keys(tree, "sources"),
         slots=frozenset(configuration.routes.parking.slots) if configuration else frozenset(),
         permissions=frozenset(_texts(tree.find(("routes", "outbound")), "permission")),
         prompt_folders=tuple(map(str, configuration.prompts.folders)) if configuration else (),

@@ -34,6 +34,7 @@ FILE_KINDS: Mapping[str, tuple[str, ...]] = {
     "agents": ("agents", "teams", "not_ready_reasons", "system_reasons", "dispositions"),
     "queues": ("queues",),
     "routes": tuple(Routes.model_fields),
+    "callers": ("callers",),
     "calendars": ("calendars",),
 }
 """The top-level keys of each kind of file."""

@@ -60,6 +60,7 @@ _PATTERNS = {
     r"^(sqlite:///.+|postgresql://[^:@/]*@?[^@]*)?$": (
         "sqlite:///PATH, or postgresql://USER@HOST/DATABASE without a password"
     ),
+    r"^postgresql://[^:@/]*@?[^@]*$": "postgresql://USER@HOST/DATABASE without a password",
     r"^\$argon2id\$.+$": "an Argon2id hash, made by 'tandem password'",
     r"^[0-9a-fA-F]{32}$": "32 hexadecimal digits",
     r"^[0-9a-fA-F]{64}$": "64 hexadecimal digits",

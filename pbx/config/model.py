@@ -55,6 +55,7 @@ from pbx.config.server import (
     Storage,
     TollFraud,
 )
+from pbx.config.services import CallerClass, Fetching, Notices, Service, Source, Webhook
 from pbx.config.speech import MusicClass, Prompts, Recognition, Speech, SpeechEngine, Voice
 from pbx.config.trunks import (
     CallerId,
@@ -76,6 +77,7 @@ __all__ = [
     "Calendar",
     "CalendarState",
     "CallbackOptions",
+    "CallerClass",
     "CallerId",
     "Codec",
     "Conference",
@@ -85,6 +87,7 @@ __all__ = [
     "EmergencyNumber",
     "Extension",
     "FeatureCodes",
+    "Fetching",
     "Forwards",
     "Gateway",
     "Guard",
@@ -101,6 +104,7 @@ __all__ = [
     "MissedOffer",
     "MusicClass",
     "NotReadyReason",
+    "Notices",
     "OutboundRoute",
     "Overflow",
     "Parking",
@@ -121,10 +125,12 @@ __all__ = [
     "Rtp",
     "Secret",
     "SecretSource",
+    "Service",
     "ServiceLevel",
     "SessionTimer",
     "Sip",
     "SipTimers",
+    "Source",
     "SpecialDay",
     "Speech",
     "SpeechEngine",
@@ -138,6 +144,7 @@ __all__ = [
     "TrunkChoice",
     "User",
     "Voice",
+    "Webhook",
     "Widening",
     "state_at",
 ]
@@ -188,6 +195,14 @@ class Configuration(Model):
     """Ending in peace."""
     users: Annotated[Mapping[Name, User], keyed("name")] = Field(default_factory=dict)
     """Who may use HTTP and CTI, by login name."""
+    sources: Annotated[Mapping[Name, Source], keyed("name")] = Field(default_factory=dict)
+    """Business databases by name."""
+    fetching: Fetching = Fetching()
+    """Requests of flows to web services."""
+    notices: Notices = Notices()
+    """Sending SMS and e-mail."""
+    webhooks: Annotated[Mapping[Name, Webhook], keyed("name")] = Field(default_factory=dict)
+    """Who is told of events by HTTP."""
     # trunks.yaml
     trunks: Annotated[Mapping[Name, Trunk], keyed("name")] = Field(default_factory=dict)
     """Trunks by name."""
@@ -213,6 +228,9 @@ class Configuration(Model):
     # routes.yaml
     routes: Routes = Routes()
     """Which call goes where."""
+    # callers.yaml
+    callers: Annotated[Mapping[Name, CallerClass], keyed("name")] = Field(default_factory=dict)
+    """Classes of callers by name; the first whose numbers fit is taken."""
     # calendars.yaml
     calendars: Annotated[Mapping[Name, Calendar], keyed("name")] = Field(default_factory=dict)
     """Calendars by name."""

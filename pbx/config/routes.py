@@ -27,7 +27,7 @@ from pbx.config.recording import Policy
 
 class InboundRoute(Model):
     """Calls from trunks. The most specific fitting route wins: an exact number before a pattern, a longer fixed
-    beginning before a shorter one, one with `trunk` before one without; `caller` likewise."""
+    beginning before a shorter one; then one for certain callers, likewise; then one for a certain trunk."""
 
     did: Pattern
     """Number that was called, as it is after the trunk's rewriting."""
@@ -53,6 +53,12 @@ class InboundRoute(Model):
     """Call data that flows and agents' desktops see."""
     title: str = ""
     """For people and reports."""
+
+    @property
+    def rank(self) -> tuple[tuple[int, int, int], tuple[int, int, int], bool]:
+        """Of the routes that fit a call, the one of the highest rank is taken."""
+        caller = self.caller.specificity if self.caller else (-1, 0, 0)
+        return self.did.specificity, caller, self.trunk is not None
 
     @model_validator(mode="after")
     def _check_calendar(self) -> InboundRoute:

@@ -236,6 +236,8 @@ class Trunk(Model):
     """An outgoing call that is not answered by then is cancelled."""
     fail_over_on: tuple[Annotated[int, Field(ge=300, le=699)], ...] = (408, 480, 500, 502, 503, 504)
     """Final answers after which the route's next trunk is tried; beside no answer at all."""
+    data_headers: tuple[str, ...] = ()
+    """SIP headers of incoming calls that become call data, beside User-to-User."""
     quality_alarm: Percent = 5.0
     """Lost packets above this share on a call raise an alarm."""
     language: str = ""

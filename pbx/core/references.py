@@ -35,6 +35,8 @@ class References:
     dispositions: frozenset[str] = _NONE
     slots: frozenset[str] = _NONE
     """Parking slots."""
+    sources: frozenset[str] = _NONE
+    """Business databases."""
     permissions: frozenset[str] = _NONE
     prompt_folders: tuple[str, ...] = field(default=())
 
