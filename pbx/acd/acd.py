@@ -31,12 +31,13 @@ from .records import Agent, Work
 class Acd:
     """Work items, queues, skills and agents; see the module for the flow."""
 
-    __slots__ = ("_floor",)
+    __slots__ = ("floor",)
 
     def __init__(self, config: AcdConfig, ids: IdSource) -> None:
         """Raises ValueError if the configuration contradicts itself."""
-        self._floor = Floor(ids)
-        install(self._floor, config)
+        self.floor = Floor(ids)
+        """The live records; for the modules beside this one and for checks, not for drivers."""
+        install(self.floor, config)
 
     # --- configuration -----------------------------------------------------------------------------------------
 
@@ -46,7 +47,7 @@ class Acd:
 
         Raises ValueError if the configuration contradicts itself; the old one stays then.
         """
-        floor = self._floor
+        floor = self.floor
         gone_queues, gone_agents = install(floor, config)
         for item in floor.items.values():
             items.refit(floor, item, now)
@@ -63,7 +64,7 @@ class Acd:
 
     def set_queue_open(self, queue: str, is_open: bool, now: float) -> list[AnyOutput]:
         """Service hours, or a supervisor's hand. Newcomers of a closed queue are refused (``closed``)."""
-        floor = self._floor
+        floor = self.floor
         record = floor.queues.get(queue)
         if record is None:
             return self._reject("set_queue_open", queue, "unknown_queue")
@@ -76,7 +77,7 @@ class Acd:
 
     def reset_counts(self, now: float) -> list[AnyOutput]:
         """Start the counts of items per agent anew, at the start of a day."""
-        floor = self._floor
+        floor = self.floor
         for agent in floor.agents.values():
             agent.calls = 0
             for seat in agent.seats.values():
@@ -88,66 +89,66 @@ class Acd:
 
     def enqueue(self, item: WorkItem, queue: str, now: float) -> list[AnyOutput]:
         """Queued, and an Offer if somebody is free; or Refused."""
-        enter(self._floor, item, queue, now, now if item.entered_at is None else min(item.entered_at, now))
+        enter(self.floor, item, queue, now, now if item.entered_at is None else min(item.entered_at, now))
         return self._finish(now)
 
     def withdraw(self, item: str, reason: LeaveReason, now: float) -> list[AnyOutput]:
         """The item leaves its queue without an answer."""
-        record = self._floor.items.get(item)
+        record = self.floor.items.get(item)
         if record is None:
             return self._reject("withdraw", item, "unknown_item")
-        items.withdraw(self._floor, record, reason, now)
+        items.withdraw(self.floor, record, reason, now)
         return self._finish(now)
 
     def move(self, item: str, queue: str, now: float) -> list[AnyOutput]:
         """To another queue, with the waited time kept."""
-        record = self._floor.items.get(item)
+        record = self.floor.items.get(item)
         if record is None:
             return self._reject("move", item, "unknown_item")
-        items.move(self._floor, record, queue, now)
+        items.move(self.floor, record, queue, now)
         return self._finish(now)
 
     def pull(self, item: str, agent: str, now: float) -> list[AnyOutput]:
         """A supervisor gives a waiting item to a ready agent, whatever its place."""
-        record, who = self._floor.items.get(item), self._floor.agents.get(agent)
+        record, who = self.floor.items.get(item), self.floor.agents.get(agent)
         if record is None or who is None:
             return self._reject("pull", item, "unknown_item" if record is None else "unknown_agent")
-        items.pull(self._floor, record, who, now)
+        items.pull(self.floor, record, who, now)
         return self._finish(now)
 
     def request_callback(self, item: str, number: str, now: float) -> list[AnyOutput]:
         """The caller may hang up: a virtual caller keeps the place (CallbackKept)."""
-        record = self._floor.items.get(item)
+        record = self.floor.items.get(item)
         if record is None:
             return self._reject("request_callback", item, "unknown_item")
-        items.keep_callback(self._floor, record, number, now)
+        items.keep_callback(self.floor, record, number, now)
         return self._finish(now)
 
     def callback_failed(self, agent: str, item: str, now: float) -> list[AnyOutput]:
         """The agent accepted a callback and the customer was not reached: CallbackDeferred, or QueueLeft for good."""
-        who = self._floor.agents.get(agent)
+        who = self.floor.agents.get(agent)
         if who is None:
             return self._reject("callback_failed", agent, "unknown_agent")
-        items.fail_callback(self._floor, who, item, now)
+        items.fail_callback(self.floor, who, item, now)
         return self._finish(now)
 
     # --- offers ------------------------------------------------------------------------------------------------
 
     def accept(self, offer: str, now: float) -> list[AnyOutput]:
         """The agent answered: Assigned; or OfferWithdrawn (``too_late``), and his phone is to be released."""
-        offers.accept(self._floor, offer, now)
+        offers.accept(self.floor, offer, now)
         return self._finish(now)
 
     def decline(self, offer: str, reason: DeclineReason, now: float) -> list[AnyOutput]:
         """The agent's phone refused or failed. No answer in time is noticed by the ACD itself."""
-        offers.decline(self._floor, offer, reason, now)
+        offers.decline(self.floor, offer, reason, now)
         return self._finish(now)
 
     # --- agents ------------------------------------------------------------------------------------------------
 
     def log_on(self, agent: str, device: str, now: float, ready: bool | None = None) -> list[AnyOutput]:
         """Log on at a phone (empty: the agent's usual one); ``ready`` overrides ``ready_on_log_on``."""
-        floor = self._floor
+        floor = self.floor
         who = floor.agents.get(agent)
         if who is None or who.removed:
             return self._reject("log_on", agent, "unknown_agent")
@@ -166,7 +167,7 @@ class Acd:
 
     def set_state(self, agent: str, state: Literal["ready", "not_ready"], reason: str, now: float) -> list[AnyOutput]:
         """Ready, or not ready with a reason. While ringing, not ready declines; while busy it waits for the end."""
-        floor = self._floor
+        floor = self.floor
         who = self._logged_on("set_state", agent)
         if who is None:
             return self._finish(now)
@@ -190,12 +191,12 @@ class Acd:
                 self._end_offers(who, "unreachable", "unreachable", now)
             elif who.pause_until is not None and who.pause_reason == "device_failed":
                 who.pause_until = None
-            agents.settle(self._floor, who, now)
+            agents.settle(self.floor, who, now)
         return self._finish(now)
 
     def busy(self, agent: str, item: str, now: float) -> list[AnyOutput]:
         """The agent is in a call of no queue: he counts as talking until ``finished``."""
-        floor = self._floor
+        floor = self.floor
         who = self._logged_on("busy", agent)
         if who is None:
             return self._finish(now)
@@ -209,15 +210,15 @@ class Acd:
 
     def finished(self, agent: str, item: str, now: float) -> list[AnyOutput]:
         """The agent is done talking: after-call work, or ready again."""
-        who = self._floor.agents.get(agent)
+        who = self.floor.agents.get(agent)
         if who is None:
             return self._reject("finished", agent, "unknown_agent")
-        items.finish(self._floor, who, item, now)
+        items.finish(self.floor, who, item, now)
         return self._finish(now)
 
     def wrap_up(self, agent: str, now: float, disposition: str = "", note: str = "") -> list[AnyOutput]:
         """End the after-call work; the disposition is checked against the queue's."""
-        floor = self._floor
+        floor = self.floor
         who = floor.agents.get(agent)
         if who is None or who.after_call is None:
             return self._reject("wrap_up", agent, "no_after_call_work")
@@ -232,26 +233,26 @@ class Acd:
 
     def extend_wrap_up(self, agent: str, seconds: float, now: float) -> list[AnyOutput]:
         """More time for the after-call work, within the queue's limit."""
-        who = self._floor.agents.get(agent)
+        who = self.floor.agents.get(agent)
         after = None if who is None else who.after_call
         if who is None or after is None:
             return self._reject("extend_wrap_up", agent, "no_after_call_work")
         if seconds <= 0 or after.until >= after.limit_at:
             return self._reject("extend_wrap_up", agent, "limit_reached" if seconds > 0 else "no_time")
         after.until = min(after.until + seconds, after.limit_at)
-        agents.settle(self._floor, who, now)
+        agents.settle(self.floor, who, now)
         return self._finish(now)
 
     # --- time --------------------------------------------------------------------------------------------------
 
     def next_deadline(self) -> Deadline | None:
         """When ``expire`` is due next, and what for."""
-        due = self._floor.timers.peek()
+        due = self.floor.timers.peek()
         return None if due is None else Deadline(due[0], f"{due[1][0]} {due[1][1]}")
 
     def expire(self, now: float) -> list[AnyOutput]:
         """Let everything happen that is due by ``now``, in order of time."""
-        floor = self._floor
+        floor = self.floor
         while (key := floor.timers.pop(now)) is not None:
             kind, name = key
             if kind == "round":
@@ -270,7 +271,7 @@ class Acd:
 
     def snapshot(self, now: float) -> dict[str, Any]:
         """Everything live as plain data (JSON); times are relative to ``now``."""
-        return snapshots.take(self._floor, now)
+        return snapshots.take(self.floor, now)
 
     def restore(self, data: dict[str, Any], now: float, downtime_s: float = 0.0) -> list[AnyOutput]:
         """Into a fresh ACD: everyone keeps state and place, and has waited ``downtime_s`` longer.
@@ -278,7 +279,7 @@ class Acd:
         Offers are not restored (their phones are asked by ``reconcile``): their items wait at their places, and
         are offered after ``reconcile`` or the next input. Raises ValueError if the data is of another version.
         """
-        snapshots.restore(self._floor, data, now, downtime_s)
+        snapshots.restore(self.floor, data, now, downtime_s)
         return self._take_out()
 
     def reconcile(self, live_items: Collection[str], live_offers: Collection[str], now: float) -> list[AnyOutput]:
@@ -287,58 +288,58 @@ class Acd:
         Items that are gone leave (``lost``) or are finished; offers that do not ring are withdrawn without blame;
         ringing offers that the ACD does not know come back as OfferWithdrawn (``too_late``).
         """
-        reconciling.reconcile(self._floor, live_items, live_offers, now)
+        reconciling.reconcile(self.floor, live_items, live_offers, now)
         return self._finish(now)
 
     # --- questions ---------------------------------------------------------------------------------------------
 
     def view_queue(self, queue: str, now: float) -> views.QueueView:
         """Live numbers of a queue. Raises KeyError if there is none of that name."""
-        return views.view_queue(self._floor.queues[queue], now)
+        return views.view_queue(self.floor.queues[queue], now)
 
     def view_agent(self, agent: str) -> views.AgentView:
         """An agent's state. Raises KeyError if there is none of that id."""
-        return views.view_agent(self._floor.agents[agent])
+        return views.view_agent(self.floor.agents[agent])
 
     def view_item(self, item: str, now: float) -> views.ItemView | None:
         """Where an item is; None if it is in no queue and with no agent."""
-        return views.view_item(self._floor, item, now)
+        return views.view_item(self.floor, item, now)
 
     @property
     def queues(self) -> tuple[str, ...]:
-        return tuple(name for name, queue in self._floor.queues.items() if not queue.removed)
+        return tuple(name for name, queue in self.floor.queues.items() if not queue.removed)
 
     @property
     def agents(self) -> tuple[str, ...]:
-        return tuple(name for name, agent in self._floor.agents.items() if not agent.removed)
+        return tuple(name for name, agent in self.floor.agents.items() if not agent.removed)
 
     def agent_at(self, device: str) -> str:
         """Who is logged on at the phone; empty if nobody is."""
-        agent = self._floor.devices.get(device)
+        agent = self.floor.devices.get(device)
         return "" if agent is None else agent.id
 
     # --- inside ------------------------------------------------------------------------------------------------
 
     def _finish(self, now: float) -> list[AnyOutput]:
-        floor = self._floor
+        floor = self.floor
         if floor.freed or floor.unmatched:
             run(floor, now)
         return self._take_out()
 
     def _take_out(self) -> list[AnyOutput]:
-        out, self._floor.out = self._floor.out, []
+        out, self.floor.out = self.floor.out, []
         return out
 
     def _reject(self, command: str, subject: str, reason: str) -> list[AnyOutput]:
-        items.reject(self._floor, command, subject, reason)
+        items.reject(self.floor, command, subject, reason)
         return self._take_out()
 
     def _logged_on(self, command: str, agent: str) -> Agent | None:
-        who = self._floor.agents.get(agent)
+        who = self.floor.agents.get(agent)
         if who is None:
-            items.reject(self._floor, command, agent, "unknown_agent")
+            items.reject(self.floor, command, agent, "unknown_agent")
         elif not who.device:
-            items.reject(self._floor, command, agent, "logged_off")
+            items.reject(self.floor, command, agent, "logged_off")
         else:
             return who
         return None
@@ -347,7 +348,7 @@ class Acd:
         self, agent: Agent, result: Literal["declined", "unreachable", "withdrawn"], reason: str, now: float
     ) -> None:
         for offer in tuple(agent.offers.values()):
-            offers.end_offer(self._floor, offer, result, reason, now)
+            offers.end_offer(self.floor, offer, result, reason, now)
 
     def _leave(self, agent: Agent, reason: str, forced: bool, now: float) -> None:
         if not agent.device:
@@ -355,7 +356,7 @@ class Acd:
         agent.ready_wanted = False
         self._end_offers(agent, "withdrawn", "agent_left", now)
         if forced or not (agent.work or agent.after_call):
-            agents.log_off(self._floor, agent, reason, now)
+            agents.log_off(self.floor, agent, reason, now)
         else:
             agent.log_off_pending = True
-            agents.report_state(self._floor, agent, agent.state)
+            agents.report_state(self.floor, agent, agent.state)

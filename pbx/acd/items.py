@@ -100,7 +100,11 @@ def fail_callback(floor: Floor, agent: Agent, item_id: str, now: float) -> None:
     item.state = "deferred"
     item.resume_at = now + rules.retry_s
     schedule_item(floor, item)
-    floor.out.append(CallbackDeferred(item=item.id, queue=queue.name, attempt=item.attempts, retry_at=item.resume_at))
+    floor.out.append(
+        CallbackDeferred(
+            item=item.id, queue=queue.name, entry=item.entry, attempt=item.attempts, retry_at=item.resume_at
+        )
+    )
 
 
 # --- deadlines -------------------------------------------------------------------------------------------------

@@ -42,7 +42,7 @@ def find_agent(floor: Floor, item: Item, now: float) -> bool:
         item.prefer_until = None
         if item.state == "reserved":
             take_item(item)
-            schedule_item(floor, item)
+        schedule_item(floor, item)
     need = item.plan.steps[item.step][1]
     strategy = item.queue.strategy
     agents: Sequence[Agent]

@@ -1,6 +1,7 @@
 """What goes into the ACD about a work item, and what comes out of it: facts in the past tense, in order.
 
-Every :class:`Queued` is followed by exactly one of :class:`Assigned` or :class:`QueueLeft` with the same ``entry``.
+Every :class:`Queued` is ended by exactly one :class:`Assigned` or :class:`QueueLeft` of the same ``entry``
+(after a :class:`CallbackDeferred` by one more).
 Times named ``*_s`` are seconds; ``since``, ``until`` and ``at`` are monotonic seconds of the clock passed in.
 """
 
@@ -147,10 +148,11 @@ class CallbackKept(Output, frozen=True, kw_only=True, gc=False):
 
 
 class CallbackDeferred(Output, frozen=True, kw_only=True, gc=False):
-    """The customer was not reached; the place is offered again at ``retry_at``."""
+    """The customer was not reached; the entry is open again, and its place is offered again at ``retry_at``."""
 
     item: str
     queue: str
+    entry: str
     attempt: int
     retry_at: float
 
