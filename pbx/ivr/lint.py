@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 
 from pbx.core.destination import parse_destination
 from pbx.core.problems import Problem, has_errors, sort_problems
+from pbx.core.references import References
 from pbx.core.yaml_tree import Mark, Node, parse_yaml
 from pbx.ivr.dataflow import check_variables
 from pbx.ivr.expressions import BASE_FUNCTIONS, Expression, ExpressionError
@@ -19,39 +19,32 @@ from pbx.ivr.schema import mark_of, suggest
 from pbx.ivr.verbs.asking import AskingOptions
 from pbx.ivr.walk import find_all
 
-
-@dataclass(frozen=True, slots=True)
-class References:
-    """Names there are outside the flows; None: not known, not checked."""
-
-    queues: frozenset[str] | None = None
-    calendars: frozenset[str] | None = None
-    extensions: frozenset[str] | None = None
-    groups: frozenset[str] | None = None
-    agents: frozenset[str] | None = None
-    mailboxes: frozenset[str] | None = None
-    music: frozenset[str] | None = None
-    sources: frozenset[str] | None = None
-    """Business databases for ``sql``."""
-    flows: frozenset[str] | None = None
-    """Flows outside the folder that is checked."""
-
-    def names(self, kind: str) -> frozenset[str] | None:
-        """The names of one kind as flows write it (``queue``, ``extension``, ``voicemail`` …)."""
-        field = {"voicemail": "mailboxes", "mailbox": "mailboxes", "music": "music"}.get(kind, f"{kind}s")
-        found: frozenset[str] | None = getattr(self, field, None)
-        return found
+_FIELDS = {
+    # kind in a flow: field of References
+    "group": "ring_groups",
+    "mailbox": "mailboxes",
+    "voicemail": "mailboxes",
+    "music": "music",
+    "park": "slots",
+}
 
 
-NOTHING_KNOWN = References()
+def names_of(known: References, kind: str) -> frozenset[str] | None:
+    """The names there are of one kind as flows write it; None where that is not known."""
+    found: frozenset[str] | None = getattr(known, _FIELDS.get(kind, f"{kind}s"), None)
+    return found
 
 
-def check_folder(path: Path | str, known: References = NOTHING_KNOWN) -> list[Problem]:
+NOTHING_KNOWN: References | None = None
+"""Outside names are not checked."""
+
+
+def check_folder(path: Path | str, known: References | None = NOTHING_KNOWN) -> list[Problem]:
     """All problems of all flows in a folder, in the order of file and line."""
     return load_folder(path, known)[1]
 
 
-def load_folder(path: Path | str, known: References = NOTHING_KNOWN) -> tuple[dict[str, Flow], list[Problem]]:
+def load_folder(path: Path | str, known: References | None = NOTHING_KNOWN) -> tuple[dict[str, Flow], list[Problem]]:
     """Load and check the flows of a folder. A flow with an error, or that needs one, is left out."""
     root = Path(path)
     problems: list[Problem] = []
@@ -88,7 +81,9 @@ def _needs(flow: Flow) -> set[str]:
     }
 
 
-def check_flow(flow: Flow, known: References = NOTHING_KNOWN, flows: frozenset[str] = frozenset()) -> list[Problem]:
+def check_flow(
+    flow: Flow, known: References | None = NOTHING_KNOWN, flows: frozenset[str] = frozenset()
+) -> list[Problem]:
     """The problems of one flow that was loaded; ``flows``: the names of all flows."""
     file = Path(flow.folder) / "flow.yaml"
     tree, _ = parse_yaml(file.read_text("utf-8"), str(file)) if file.is_file() else (None, [])
@@ -96,7 +91,7 @@ def check_flow(flow: Flow, known: References = NOTHING_KNOWN, flows: frozenset[s
 
 
 class _Lint:
-    def __init__(self, flow: Flow, known: References, flows: frozenset[str], tree: Node | None) -> None:
+    def __init__(self, flow: Flow, known: References | None, flows: frozenset[str], tree: Node | None) -> None:
         self.flow = flow
         self.known = known
         self.flows = flows
@@ -209,9 +204,10 @@ class _Lint:
                     yield mark.problem(str(error))
                     continue
                 kind, name = destination.kind, destination.name
-            names = self.flows if kind == "flow" else self.known.names(kind)
-            if kind == "flow" and self.known.flows:
-                names = self.flows | self.known.flows
+            if kind == "flow":
+                names: frozenset[str] | None = self.flows
+            else:
+                names = names_of(self.known, kind) if self.known is not None else None
             if names is not None and name not in names:
                 yield mark.problem(f"there is no {kind} {name!r}", suggest(name, names))
 
@@ -256,7 +252,7 @@ class _Lint:
                     if not file.is_file():
                         yield place.problem(f"there is no file {file}", "an audio file in the folder prompts")
                         break
-            if item.music and self.known.music is not None and item.music not in self.known.music:
+            if item.music and self.known is not None and item.music not in self.known.music:
                 yield place.problem(f"there is no music class {item.music!r}", suggest(item.music, self.known.music))
 
     def mark_in(self, mark: Mark, path: tuple[str | int, ...]) -> Mark:

@@ -89,7 +89,7 @@ def time(value: Any) -> str:
     return f"{part}{counted(hour, '点')}{minute or '整'}"
 
 
-_PARTS = ((6, "凌晨"), (12, "上午"), (13, "中午"), (18, "下午"), (24, "晚上"))
+_PARTS = ((6, "凌晨"), (12, "上午"), (13, "中午"), (19, "下午"), (24, "晚上"))
 
 
 def datetime(value: Any) -> str:

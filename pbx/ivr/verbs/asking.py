@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
 
 from pbx.ivr.gathering import Gathered, Gathering, begin, feed
 from pbx.ivr.messages import Input
@@ -43,14 +42,16 @@ def hear(run: Run, what: Gathering, event: Input) -> Gathered | None:
     return feed(run, what, event)
 
 
-def ask_again(run: Run, options: AskingOptions, what: Gathering, failure: str) -> Gathered | str | None:
-    """After a failed attempt: the branch when the attempts are used up, else ask again."""
+def ask_again(
+    run: Run, options: AskingOptions, what: Gathering, failure: str, quiet: bool = False
+) -> Gathered | str | None:
+    """After a failed attempt: ask again, or the branch when the attempts are used up; ``quiet``: without complaint."""
     run.state.ahead = ""
     if run.local["attempt"] >= options.attempts:
         return failure
     run.local["attempt"] += 1
     handling: Failure | None = getattr(options, failure)
-    before = handling.prompt if handling is not None and handling.prompt else ()
+    before = handling.prompt if handling is not None and handling.prompt and not quiet else ()
     return begin(run, what, before)
 
 
@@ -59,7 +60,3 @@ def failure_branches(options: AskingOptions) -> Iterator[Branch]:
         handling: Failure | None = getattr(options, name)
         if handling is not None:
             yield name, (name, "then"), handling.then
-
-
-def count_failures(run: Run) -> dict[str, Any]:
-    return {"attempts": run.local.get("attempt", 1)}

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from pydantic import model_validator
 
-from pbx.ivr.gathering import Gathered, Gathering, judge_keys, judge_length
+from pbx.ivr.gathering import Gathered, Gathering, begin, judge_keys, judge_length
 from pbx.ivr.messages import MASK, DigitsCollected, Input
 from pbx.ivr.options import Digits, OptionModel, Pattern, Prompt, Variable, described
 from pbx.ivr.run import Outcome, Run
@@ -141,8 +141,6 @@ bye:
         return "next"
 
     def _confirm(self, run: Run, options: CollectOptions, digits: str) -> Outcome:
-        from pbx.ivr.gathering import begin
-
         run.local["entered"] = digits
         run.store("entered", digits, secret=self._is_secure(run, options))
         return self._judge_confirmation(run, options, begin(run, self._confirmation(options)))
@@ -156,7 +154,8 @@ bye:
             return self._take(run, options, entered)
         run.state.variables.pop("entered", None)
         failure = "no_input" if got.kind == "silence" else "no_match"
-        return self._judge(run, options, ask_again(run, options, self._asked(options), failure))
+        quiet = got.value == options.confirm.no
+        return self._judge(run, options, ask_again(run, options, self._asked(options), failure, quiet))
 
     def branches(self, options: CollectOptions) -> Iterator[Branch]:
         yield from failure_branches(options)
