@@ -11,6 +11,7 @@ import click
 COMMANDS: dict[str, tuple[str, str]] = {
     # name: (module, one line for --help)
     "check": ("pbx.cli.check", "Say everything that is wrong with configuration and flows."),
+    "ivr": ("pbx.cli.ivr", "Flows: test, call, draw, compare versions."),
     "schemas": ("pbx.cli.schemas", "Write the JSON Schemas of the configuration for editors."),
 }
 """The subcommands, in the order of the alphabet."""
