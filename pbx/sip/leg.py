@@ -44,7 +44,6 @@ class Leg:
         "id",
         "local_sdp",
         "modification",
-        "nonce_counts",
         "origin",
         "phase",
         "referrals",
@@ -64,7 +63,6 @@ class Leg:
         """Last session description we sent."""
         self.remote_sdp: bytes | None = None
         self.credentials: Credentials | None = None
-        self.nonce_counts: dict[str, int] = {}
         self.modification = Modification(self)
         self.session = SessionTimer(self)
         self.referrals = Referrals(self)
@@ -101,22 +99,22 @@ class Leg:
 
     def send_bye(self, cause: int = 16) -> None:
         """Send BYE; the dialog stays known until it is answered, so that a BYE crossing ours gets its 200."""
-        self._send_bye(f"{format_reason(cause)}", 0)
+        self._send_bye(format_reason(cause), "", {})
 
-    def _send_bye(self, headers: str, attempt: int) -> None:
+    def _send_bye(self, headers: str, proof: str, nonce_counts: dict[str, int]) -> None:
         dialog = self.dialog
 
         def on_answer(tx: Transaction, packet: Packet | None, failure: str) -> None:
             if packet is not None and packet.status < 200:
                 return
-            if packet is not None and packet.status in (401, 407) and attempt == 0:
-                proof = self.endpoint.answer(packet, "BYE", dialog.target, self.credentials, self.nonce_counts)
-                if proof:
-                    self._send_bye(headers + proof, 1)
+            if packet is not None and packet.status in (401, 407) and len(nonce_counts) < 2:
+                again = self.endpoint.answer(packet, "BYE", dialog.target, self.credentials, nonce_counts)
+                if again:
+                    self._send_bye(headers, again, nonce_counts)
                     return
             self.endpoint.remove_dialog(dialog)
 
-        self.endpoint.request(dialog, "BYE", on_answer, headers, leg=self.id)
+        self.endpoint.request(dialog, "BYE", on_answer, headers + proof, leg=self.id)
 
     def break_off(self, by: By, cause: int, reason: str) -> None:
         """BYE a confirmed dialog on our own account (a lost peer, an expired session) and announce the end."""

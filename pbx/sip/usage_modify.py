@@ -35,7 +35,18 @@ REOFFER = "reoffer"
 class Modification:
     """The running exchange of one leg, and those that wait for it."""
 
-    __slots__ = ("_acceptance", "_attempts", "_current", "_leg", "_min_se", "_peer_offered", "_queue", "_tx", "state")
+    __slots__ = (
+        "_acceptance",
+        "_attempts",
+        "_current",
+        "_leg",
+        "_min_se",
+        "_nonce_counts",
+        "_peer_offered",
+        "_queue",
+        "_tx",
+        "state",
+    )
 
     def __init__(self, leg: Leg) -> None:
         self._leg = leg
@@ -46,6 +57,7 @@ class Modification:
         self._acceptance: Acceptance | None = None
         self._attempts = 0
         self._min_se = 0
+        self._nonce_counts: dict[str, int] = {}
         self._peer_offered = True
         """The peer's request that is being decided carried an offer."""
 
@@ -73,6 +85,7 @@ class Modification:
             return
         self._current = self._queue.popleft()
         self._attempts = 0
+        self._nonce_counts = {}
         self._send("")
 
     def _can_update_early(self) -> bool:
@@ -156,9 +169,8 @@ class Modification:
             self.state, self._tx = IDLE, None
             leg.endpoint.transactions.set_timer(leg, "modify retry", round(delay, 2))
             return
-        if status in (401, 407) and self._attempts == 1:
-            target = leg.dialog.target
-            proof = leg.endpoint.answer(packet, tx.method, target, leg.credentials, leg.nonce_counts)
+        if status in (401, 407) and self._attempts <= 2:
+            proof = leg.endpoint.answer(packet, tx.method, leg.dialog.target, leg.credentials, self._nonce_counts)
             if proof:
                 self._send(proof)
                 return

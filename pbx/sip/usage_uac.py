@@ -35,6 +35,7 @@ class OutgoingLeg(Leg):
         "_command",
         "_forks",
         "_min_se",
+        "_nonce_counts",
         "_proof",
         "_provisional",
         "_rseq",
@@ -69,6 +70,7 @@ class OutgoingLeg(Leg):
         self._cancel_wanted = ""
         """Header lines of the CANCEL that waits for the first provisional response (section 9.1)."""
         self._attempts = 0
+        self._nonce_counts: dict[str, int] = {}
         self._proof = ""
         self._min_se = 0
         self.tx: Transaction
@@ -281,7 +283,7 @@ class OutgoingLeg(Leg):
         if self._attempts >= MAX_ATTEMPTS:
             return False
         if packet.status in (401, 407):
-            proof = self.endpoint.answer(packet, "INVITE", self.dialog.target, self.credentials, self.nonce_counts)
+            proof = self.endpoint.answer(packet, "INVITE", self.dialog.target, self.credentials, self._nonce_counts)
             if not proof or (self._proof and "stale=true" not in _read_challenges(packet)):
                 return False
             self._proof = proof
