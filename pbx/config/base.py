@@ -58,6 +58,10 @@ def keyed(field: str) -> BeforeValidator:
     def put_keys(items: Any) -> Any:
         if not isinstance(items, Mapping):
             return items
+        for key, item in items.items():
+            if isinstance(item, Mapping) and item.get(field, key) != key:
+                expected = "the key under which the item stands, and nothing else"
+                raise refuse(f"{field!r} of {key!r} is already said", expected, "remove this line", at=(key, field))
         return {key: _put_key(field, key, item) for key, item in items.items()}
 
     return BeforeValidator(put_keys)

@@ -15,13 +15,12 @@ from pbx.config.base import Prompt, SecretSource
 from pbx.config.messages import Loc, spell
 from pbx.config.model import Configuration, Rtp
 from pbx.core.problems import Problem
-from pbx.core.references import References
 from pbx.core.yaml_tree import Node
 
 AUDIO_SUFFIXES = (".wav", ".flac", ".ogg", ".oga", ".opus", ".mp3", ".aiff", ".au")
 
 
-def check(configuration: Configuration, tree: Node, known: References) -> Iterator[Problem]:
+def check(configuration: Configuration, tree: Node) -> Iterator[Problem]:
     """Problems with files, folders and ports."""
     yield from _check_folders(configuration, tree)
     yield from _check_ports(configuration, tree)

@@ -7,11 +7,10 @@ from collections.abc import Iterator, Mapping
 from pbx.config.messages import Loc, spell
 from pbx.config.model import CODES_WITH_ARGUMENT, Configuration, InboundRoute, OutboundRoute
 from pbx.core.problems import Problem
-from pbx.core.references import References
 from pbx.core.yaml_tree import Node
 
 
-def check(configuration: Configuration, tree: Node, known: References) -> Iterator[Problem]:
+def check(configuration: Configuration, tree: Node) -> Iterator[Problem]:
     """Problems with numbers, patterns, codes and digits."""
     yield from _check_internal(configuration, tree)
     yield from _check_features(configuration, tree)
@@ -72,6 +71,7 @@ def _check_features(configuration: Configuration, tree: Node) -> Iterator[Proble
                     f"the feature code {codes[name]} of {name!r} with an argument could also be {code} of {other!r}"
                 )
                 yield mark.problem(message, "codes of which none begins another")
+                break
 
 
 def _check_digits(configuration: Configuration, tree: Node) -> Iterator[Problem]:

@@ -61,12 +61,20 @@ def check_names(tree: Node, known: References) -> Iterator[Problem]:
 
 
 def check(configuration: Configuration, tree: Node, known: References) -> Iterator[Problem]:
-    """Names that exist but can never be satisfied."""
-    yield from _check_staffing(configuration, tree, known)
-    locale = configuration.locale
-    if locale.language not in locale.languages:
-        message = f"the language {locale.language!r} is not among the languages {', '.join(locale.languages)}"
-        yield tree.mark_of(("locale", "language")).problem(message, f"one of {', '.join(locale.languages)}")
+    """Queues nobody serves and skills nobody has: not wrong, but hardly meant."""
+    served = {queue for agent in configuration.agents.values() for queue in agent.queues}
+    for name, queue in configuration.queues.items():
+        loc: Loc = ("queues", name)
+        if name not in served and configuration.agents:
+            yield _warn(tree, loc, f"no agent serves the queue {name!r}", f"add {name!r} to the queues of an agent")
+        wanted: list[tuple[Loc, Mapping[str, int]]] = [((*loc, "skills"), queue.skills)]
+        for index, step in enumerate(queue.widening):
+            wanted.append(((*loc, "widening", index, "skills"), step.skills or {}))
+        for place, skills in wanted:
+            for skill in skills:
+                if skill not in known.skills:
+                    message = f"no agent has the skill {skill!r} that the queue {name!r} requires"
+                    yield _warn(tree, (*place, skill), message, suggest(skill, known.skills))
 
 
 def find_names(node: Node, pattern: tuple[str, ...], loc: Loc = ()) -> Iterator[tuple[Loc, str]]:
@@ -118,23 +126,6 @@ def _check_members(tree: Node, known: References) -> Iterator[Problem]:
         if not member.startswith("+") and member not in known.extensions:
             hint = suggest(member, known.extensions) or "outside numbers begin with +"
             yield tree.mark_of(loc).problem(f"{spell(loc)}: there is no extension {member!r}", "", hint)
-
-
-def _check_staffing(configuration: Configuration, tree: Node, known: References) -> Iterator[Problem]:
-    """Queues nobody serves and skills nobody has: not wrong, but hardly meant."""
-    served = {queue for agent in configuration.agents.values() for queue in agent.queues}
-    for name, queue in configuration.queues.items():
-        loc: Loc = ("queues", name)
-        if name not in served and configuration.agents:
-            yield _warn(tree, loc, f"no agent serves the queue {name!r}", f"add {name!r} to the queues of an agent")
-        wanted: list[tuple[Loc, Mapping[str, int]]] = [((*loc, "skills"), queue.skills)]
-        for index, step in enumerate(queue.widening):
-            wanted.append(((*loc, "widening", index, "skills"), step.skills or {}))
-        for place, skills in wanted:
-            for skill in skills:
-                if skill not in known.skills:
-                    message = f"no agent has the skill {skill!r} that the queue {name!r} requires"
-                    yield _warn(tree, (*place, skill), message, suggest(skill, known.skills))
 
 
 def _warn(tree: Node, loc: Loc, message: str, hint: str) -> Problem:

@@ -17,7 +17,7 @@ from pydantic import ValidationError
 
 from pbx.config import check_environment, check_numbers, check_references
 from pbx.config.known import collect_references
-from pbx.config.messages import Loc, explain
+from pbx.config.messages import Loc, explain, place_of
 from pbx.config.model import Configuration
 from pbx.config.routes import Routes
 from pbx.core.problems import ConfigurationErrors, Problem, has_errors, sort_problems
@@ -75,8 +75,10 @@ def examine(folder: Path | str, *, flows: Path | str | None = None) -> Examined:
     references = collect_references(tree, configuration)
     problems += check_references.check_names(tree, references)
     if configuration is not None:
-        for check in (check_references.check, check_numbers.check, check_environment.check):
-            problems += check(configuration, judged, references)
+        problems += check_numbers.check(configuration, judged)
+        problems += check_environment.check(configuration, judged)
+        if not has_errors(problems):
+            problems += check_references.check(configuration, judged, references)
     ordered = sort_problems(problems)
     return Examined(None if has_errors(ordered) else configuration, ordered, references)
 
@@ -101,7 +103,7 @@ def _merge_files(folder: Path, problems: list[Problem]) -> Node:
             tree = Node({"routes": tree}, tree.mark, {"routes": tree.mark})
         else:
             tree = _without_unknown(tree, kind, problems)
-        _merge_mapping(merged, keys, tree, problems)
+        _merge_mapping(merged, keys, tree, problems, depth=2 if kind == "routes" else 1)
     return Node(merged, Mark(str(folder), 1, 1), keys)
 
 
@@ -171,16 +173,18 @@ def _without_unknown(tree: Node, kind: str, problems: list[Problem]) -> Node:
     return Node(values, tree.mark, {key: tree.keys[key] for key in values})
 
 
-def _merge_mapping(values: dict[str, Node], keys: dict[str, Mark], tree: Node, problems: list[Problem]) -> None:
-    """Add a file's mapping to what is there: mappings and lists grow, anything else may be given once."""
+def _merge_mapping(
+    values: dict[str, Node], keys: dict[str, Mark], tree: Node, problems: list[Problem], *, depth: int
+) -> None:
+    """Add a file's mapping to what is there: sections and lists grow, items and settings may be given once."""
     assert isinstance(tree.value, dict)
     for key, node in tree.value.items():
         there = values.get(key)
         if there is None:
             values[key], keys[key] = node, tree.keys[key]
-        elif isinstance(there.value, dict) and isinstance(node.value, dict):
+        elif depth and isinstance(there.value, dict) and isinstance(node.value, dict):
             grown, marks = dict(there.value), dict(there.keys)
-            _merge_mapping(grown, marks, node, problems)
+            _merge_mapping(grown, marks, node, problems, depth=depth - 1)
             values[key] = Node(grown, there.mark, marks)
         elif isinstance(there.value, list) and isinstance(node.value, list):
             values[key] = Node([*there.value, *node.value], there.mark)
@@ -203,7 +207,7 @@ def _validate(tree: Node, folder: Path) -> tuple[Configuration | None, Node, lis
             details = error.errors(include_url=False, include_input=False)
         found = (explain(detail, Configuration, tree) for detail in details)
         problems += [problem for problem in found if problem is not None]
-        tree = _prune(tree, {_item_of(tuple(detail["loc"])) for detail in details})
+        tree = _prune(tree, {_item_of(place_of(detail)) for detail in details})
     return None, tree, problems
 
 

@@ -67,13 +67,14 @@ _PATTERNS = {
     r'^[^"\\\s]{1,100}$': "1 to 100 characters without spaces, quotes and backslashes",
 }
 
-_SECRET_TYPES = {"password_hash", "md5", "sha256"}
+_SECRET_FIELDS = {"password_hash", "md5", "sha256", "url"}
+"""Where people put secrets: what stands there is not repeated."""
 
 
 def explain(error: ErrorDetails, root: type[BaseModel], tree: Node) -> Problem | None:
     """One error of validating ``tree`` by ``root`` as a problem with its place; None if another error says the same."""
     context: dict[str, Any] = error.get("ctx", {})
-    loc: Loc = tuple(step for step in error["loc"] if step != "[key]") + tuple(context.get("at", ()))
+    loc = place_of(error)
     kind = error["type"]
     if kind == "missing":
         return _explain_missing(loc, tree)
@@ -81,10 +82,13 @@ def explain(error: ErrorDetails, root: type[BaseModel], tree: Node) -> Problem |
         return _explain_unknown(loc, root, tree)
     if tree.find(loc) is None and _is_key_field(root, loc):
         return None
+    loc = _as_written(loc, tree)
     is_key = error["loc"][-1:] == ("[key]",)
     mark = tree.key_mark(loc) if is_key else tree.mark_of(loc)
     node = tree.find(loc)
-    secret = bool(context.get("secret")) or (bool(loc) and loc[-1] in _SECRET_TYPES)
+    if kind == "too_short" and node and node.value:
+        return None  # what is in the list was refused already
+    secret = bool(context.get("secret")) or (bool(loc) and loc[-1] in _SECRET_FIELDS)
     if kind == "tandem":
         message = context["message"]
         if message.startswith("this is") or is_key:
@@ -99,6 +103,23 @@ def explain(error: ErrorDetails, root: type[BaseModel], tree: Node) -> Problem |
             guess = suggest(node.value, _words(context["expected"]))
             hint = guess if guess.startswith("did you mean") else ""
     return Problem(mark.file, mark.line, mark.column, message, expected, hint, mark.length, secret=secret)
+
+
+def place_of(error: ErrorDetails) -> Loc:
+    """Where the models found it; what stands in the file may be shorter."""
+    context: dict[str, Any] = error.get("ctx", {})
+    return tuple(step for step in error["loc"] if step != "[key]") + tuple(context.get("at", ()))
+
+
+def _as_written(loc: Loc, tree: Node) -> Loc:
+    """Without the steps that a short form leaves out: `numbers_in: [...]` has no `rules`, `10%` no `percent`."""
+    node, found = tree, []
+    for step in loc:
+        inner = node.child(step)
+        if inner is not None:
+            node = inner
+            found.append(step)
+    return tuple(found)
 
 
 def spell(loc: Loc) -> str:

@@ -284,6 +284,13 @@ class Locale(Model):
     international_prefix: Digits = "00"
     """Dialled before a country code."""
 
+    @model_validator(mode="after")
+    def _check_language(self) -> Locale:
+        if self.language not in self.languages:
+            languages = ", ".join(self.languages)
+            raise refuse(f"{self.language!r} is not among the languages", f"one of {languages}", at=("language",))
+        return self
+
 
 class Limits(Model):
     """How much is taken on at once; what is beyond is refused with 503."""
