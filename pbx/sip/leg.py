@@ -7,6 +7,7 @@ What happens before the answer is in ``usage_uas`` and ``usage_uac``; new offers
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Any, Literal
 
 from .causes import format_reason, read_cause, read_reason_text
@@ -84,7 +85,7 @@ class Leg:
     def read_allow(self, packet: Packet) -> None:
         values = packet.headers.getlist("allow")
         if values:
-            self.allows = frozenset(item.strip().upper() for value in values for item in value.split(","))
+            self.allows = parse_allow(",".join(values))
 
     def end(self, by: By, status: int = 0, cause: int = 16, reason: str = "", contacts: tuple[str, ...] = ()) -> None:
         """Announce the end, once, and let go of everything but running transactions."""
@@ -235,6 +236,12 @@ _HANDLERS: dict[str, Callable[[Leg, Transaction, Packet, Dialog], None]] = {
     "OPTIONS": lambda leg, tx, packet, dialog: leg.on_options(tx),
     "MESSAGE": lambda leg, tx, packet, dialog: leg.on_message(tx, packet),
 }
+
+
+@lru_cache(maxsize=256)
+def parse_allow(value: str) -> frozenset[str]:
+    """Methods of an Allow header; there are as many different ones as kinds of phones."""
+    return frozenset(item.strip().upper() for item in value.split(","))
 
 
 def ignore(tx: Transaction, packet: Packet | None, failure: str) -> None:

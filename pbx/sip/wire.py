@@ -34,6 +34,9 @@ _VIA = re.compile(
     re.IGNORECASE,
 )
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.\-]*:")
+_HEADER_LINE = re.compile(r"\r\n([A-Za-z0-9\-.!%*_+`'~]+)[ \t]*:[ \t]*([^\r\n]*)")
+_PLAIN_TAG = re.compile(r"(?:\"[^\"\\]*\" *|[^\"<;,]*)<sips?:[^<>\"\s]+>(?:;tag=([A-Za-z0-9\-.!%*_+`'~]+))?\Z")
+"""From and To as nearly everybody writes them."""
 _PARAM = re.compile(r";\s*([^\s=;\"]+)\s*(?:=\s*(\"(?:[^\"\\]|\\.)*\"|[^\s;\"]*)\s*)?")
 
 _CANONICAL = {name.lower(): name for name in COMPACT_FORMS.values()}
@@ -207,6 +210,16 @@ def parse_params(text: str) -> dict[str, str]:
     Raises ``PeerFault`` (400) for anything else.
     """
     params: dict[str, str] = {}
+    if '"' not in text and " " not in text and "\t" not in text:
+        head, *parts = text.split(";")
+        if head:
+            raise PeerFault(400, "Bad Parameter")
+        for part in parts:
+            name, _, value = part.partition("=")
+            if not name:
+                raise PeerFault(400, "Bad Parameter")
+            params.setdefault(name.lower(), value)
+        return params
     at, end = 0, len(text)
     while at < end:
         match = _PARAM.match(text, at)
@@ -331,15 +344,14 @@ def read_packet(data: bytes, flow: Flow) -> tuple[Packet | None, PeerFault | Non
         fault = None if separator else PeerFault(400, "Incomplete Message")
     if "\r\n " in head or "\r\n\t" in head:
         head = _FOLD.sub(" ", head)
-    lines = head.split("\r\n")
-    headers, header_fault = _read_headers(lines)
+    headers, header_fault = _read_headers(head)
     packet = Packet()
     packet.flow = flow
     packet.headers = headers
     packet.response_head = ""
     packet.status = 0
     try:
-        start_fault = _read_start(packet, lines[0], body)
+        start_fault = _read_start(packet, head.partition("\r\n")[0], body)
         essential_fault = _read_essentials(packet)
     except PeerFault as hopeless:
         return None, hopeless
@@ -349,29 +361,30 @@ def read_packet(data: bytes, flow: Flow) -> tuple[Packet | None, PeerFault | Non
     return packet, fault
 
 
-def _read_headers(lines: list[str]) -> tuple[HeaderTable, PeerFault | None]:
+def _read_headers(head: str) -> tuple[HeaderTable, PeerFault | None]:
     headers = HeaderTable()
     table = headers._table
     fault: PeerFault | None = None
-    if len(lines) > MAX_HEADERS:
+    lines = _HEADER_LINE.findall(head)
+    count = head.count("\r\n")
+    if count > MAX_HEADERS:
         return headers, PeerFault(0, "too many headers")
-    for index in range(1, len(lines)):
-        name, colon, value = lines[index].partition(":")
+    if count != len(lines):
+        fault = PeerFault(400, "Bad Header")
+    for name, value in lines:
         key = _KEYS.get(name)
         if key is None:
-            name = name.rstrip(" \t")
             name = _CANONICAL.get(name.lower(), name)
             key = name.lower()
-            if not colon or not _NAME.match(name):
-                fault = fault or PeerFault(400, "Bad Header")
-                continue
+        if value and value[-1] in " \t":
+            value = value.rstrip(" \t")
         entry = table.get(key)
         if entry is None:
-            table[key] = (name, [value.strip()])
+            table[key] = (name, [value])
         elif key in _SINGLE:
             fault = fault or PeerFault(400, f"Repeated {entry[0]}")
         else:
-            entry[1].append(value.strip())
+            entry[1].append(value)
     return headers, fault
 
 
@@ -421,20 +434,20 @@ def _read_start(packet: Packet, line: str, body: bytes) -> PeerFault | None:
 
 def _read_essentials(packet: Packet) -> PeerFault | None:
     """Via, Call-ID, CSeq, From and To. Raises when even an answer cannot be addressed."""
-    headers = packet.headers
-    top = headers.get("via")
+    table = packet.headers._table
+    top = table.get("via")
     if top is None:
         raise PeerFault(0, "no Via")
-    packet.via = parse_via(top)
+    packet.via = parse_via(top[1][0])
     packet.branch = packet.via.params.get("branch", "")
     fault: PeerFault | None = None
-    packet.call_id = headers.get("call-id") or ""
+    packet.call_id = _first(table, "call-id")
     if not packet.call_id or " " in packet.call_id:
         fault = PeerFault(400, "Bad Call-ID" if packet.call_id else "Missing Call-ID")
     packet.cseq = 0
-    match = _CSEQ.match(headers.get("cseq") or "")
+    match = _CSEQ.match(_first(table, "cseq"))
     if match is None:
-        fault = fault or PeerFault(400, "Bad CSeq" if headers.get("cseq") else "Missing CSeq")
+        fault = fault or PeerFault(400, "Bad CSeq" if "cseq" in table else "Missing CSeq")
     else:
         packet.cseq = int(match[1])
         if packet.cseq > MAX_CSEQ:
@@ -444,12 +457,20 @@ def _read_essentials(packet: Packet) -> PeerFault | None:
             packet.method = match[2]
         elif match[2] != packet.method:
             fault = fault or PeerFault(400, "CSeq Does Not Match Method")
-    packet.from_tag, from_fault = _read_tag(headers.get("from"), "From")
-    packet.to_tag, to_fault = _read_tag(headers.get("to"), "To")
+    packet.from_tag, from_fault = _read_tag(_first(table, "from"), "From")
+    packet.to_tag, to_fault = _read_tag(_first(table, "to"), "To")
     return fault or from_fault or to_fault
 
 
-def _read_tag(value: str | None, name: str) -> tuple[str, PeerFault | None]:
+def _first(table: dict[str, tuple[str, list[str]]], key: str) -> str:
+    entry = table.get(key)
+    return "" if entry is None else entry[1][0]
+
+
+def _read_tag(value: str, name: str) -> tuple[str, PeerFault | None]:
+    match = _PLAIN_TAG.match(value)
+    if match is not None:
+        return match[1] or "", None
     if not value:
         return "", PeerFault(400, f"Missing {name}")
     try:
@@ -460,9 +481,9 @@ def _read_tag(value: str | None, name: str) -> tuple[str, PeerFault | None]:
 
 def _read_body(packet: Packet, body: bytes) -> PeerFault | None:
     """Content-Length (section 18.3) and the scalar headers RFC 4475 section 3.1.2.4 names."""
-    headers = packet.headers
-    length = headers.get("content-length")
-    if length is not None:
+    table = packet.headers._table
+    if "content-length" in table:
+        length = table["content-length"][1][0]
         if not (length.isascii() and length.isdigit()) or len(length) > 9:
             return PeerFault(400, "Bad Content-Length")
         size = int(length)
@@ -473,10 +494,14 @@ def _read_body(packet: Packet, body: bytes) -> PeerFault | None:
     elif packet.flow.transport not in ("udp", "ws", "wss"):
         return PeerFault(400, "Missing Content-Length")
     if packet.is_request:
-        forwards = headers.get("max-forwards")
-        if forwards is not None and not (forwards.isascii() and forwards.isdigit() and int(forwards[:9]) <= 255):
+        forwards = _first(table, "max-forwards")
+        if "max-forwards" in table and not (_is_number(forwards) and int(forwards[:9]) <= 255):
             return PeerFault(400, "Bad Max-Forwards")
-        expires = headers.get("expires")
-        if expires is not None and not (expires.isascii() and expires.isdigit() and int(expires[:12]) < 2**32):
+        expires = _first(table, "expires")
+        if "expires" in table and not (_is_number(expires) and int(expires[:12]) < 2**32):
             return PeerFault(400, "Bad Expires")
     return None
+
+
+def _is_number(text: str) -> bool:
+    return text.isascii() and text.isdigit()

@@ -101,6 +101,8 @@ def stamp_via(packet: Packet) -> str:
     wants_port = "rport" in via.params
     if host == flow.host and not wants_port and "received" not in via.params:
         return value
+    if not via.rest and "received" not in via.params and value.endswith(";rport"):
+        return f"{value}={flow.port};received={flow.host}"
     first = value[: len(value) - len(via.rest)] if via.rest else value
     kept = first.partition(";")
     params = "".join(
@@ -126,7 +128,9 @@ def build_response_head(packet: Packet) -> str:
         return packet.response_head
     headers = packet.headers
     lines = [f"Via: {stamp_via(packet)}\r\n"]
-    lines += [f"Via: {value}\r\n" for value in headers.getlist("via")[1:]]
+    vias = headers.getlist("via")
+    if len(vias) > 1:
+        lines += [f"Via: {value}\r\n" for value in vias[1:]]
     for name in ("From", "Call-ID", "CSeq"):
         value = headers.get(name)
         if value is not None:
@@ -145,13 +149,13 @@ def build_response(
     body: bytes = b"",
 ) -> bytes:
     """A response to ``packet``. ``headers``: further lines, each ending in CRLF."""
-    to = packet.headers.get("to") or ""
-    if to_tag and not packet.to_tag:
-        to = f"{to};tag={to_tag}"
+    to = packet.headers.get("to")
+    if to is not None:
+        to = f"To: {to};tag={to_tag}\r\n" if to_tag and not packet.to_tag else f"To: {to}\r\n"
     content = f"Content-Type: {content_type}\r\n" if body else ""
     head = (
         f"SIP/2.0 {status} {clean(reason) or get_reason(status)}\r\n"
-        f"{build_response_head(packet)}To: {to}\r\n{headers}{content}Content-Length: {len(body)}\r\n\r\n"
+        f"{build_response_head(packet)}{to or ''}{headers}{content}Content-Length: {len(body)}\r\n\r\n"
     )
     return head.encode() + body
 
