@@ -360,6 +360,13 @@ class Template:
     def __repr__(self) -> str:
         return f"Template({self.source!r})"
 
+    @classmethod
+    def literal(cls, text: str) -> Template:
+        """Text in which nothing is an expression, wherever it comes from."""
+        template = cls("")
+        template.source, template.parts = text, (text,)
+        return template
+
     @property
     def is_plain(self) -> bool:
         """True when there is nothing to compute."""

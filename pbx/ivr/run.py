@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
+from urllib.parse import quote
 
 from media.protocol import File, Music, PlayItem, Silence, Speech, Tone
 from pbx.core.ids import IdSource
@@ -145,6 +146,17 @@ class Run:
         if template.is_plain:
             return template.source
         return template.render(self.scope(), self.functions())
+
+    def url(self, template: Template) -> str:
+        """Text whose inserted values cannot change the address's structure; one that begins the text may be a base."""
+        if template.is_plain:
+            return template.source
+        scope, functions = self.scope(), self.functions()
+        parts: list[str] = []
+        for index, part in enumerate(template.parts):
+            words = part if isinstance(part, str) else to_text(part.evaluate(scope, functions))
+            parts.append(words if index == 0 or isinstance(part, str) else quote(words, safe=""))
+        return "".join(parts)
 
     def value(self, template: Template) -> Any:
         """Raises ExpressionError."""

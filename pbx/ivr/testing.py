@@ -70,7 +70,7 @@ class Stage:
         self.play_ends = 0.0
         self.requests: dict[str, str] = {}
         """Open request of each kind that the script answers: queue, dial, record, listen, callback."""
-        self.used: dict[int, int] = {}
+        self.used: set[Any] = set()
         call = m.CallFacts(
             call="test", caller=case.caller, called=case.called, language=case.language, data=case.call_data
         )
@@ -301,7 +301,7 @@ class Stage:
         if not matching:
             return None
         index, answer = (fresh or matching[-1:])[0]
-        self.used[index] = 1
+        self.used.add(index)
         return answer
 
     def tell(self, line: str) -> None:
