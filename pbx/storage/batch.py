@@ -12,11 +12,12 @@ from sqlalchemy.dialects import postgresql, sqlite
 from pbx.events.catalogue import Record
 from pbx.events.folds.cdr import CdrFold
 from pbx.events.folds.detail import CallDetail
+from pbx.events.line import Line, parse_line
 
 from . import tables as t
 from .database import WriterLock
 from .rows import make_cdr_row, make_recording_rows, make_segment_rows
-from .writes import Line, PutAnswer, PutBinding, PutCheckpoint, PutFold, Write, parse_line
+from .writes import PutAnswer, PutBinding, PutCheckpoint, PutFold, Write
 
 SNAPSHOT_EVERY = 10_000
 """Events between two snapshots of the fold: what a restart has to read again at most."""
@@ -85,6 +86,12 @@ class BatchWriter:
         connection.rollback()
         if self._changed:
             self.write([])
+
+    def save_fold(self) -> None:
+        """Before a planned end: the next start has nothing to read again."""
+        if self._fold_seq > self._snapshot_seq:
+            self.write([(PutFold(name="cdr", seq=self._fold_seq, state=self._fold.snapshot()), None)])
+            self._snapshot_seq = self._fold_seq
 
     def write(self, batch: Sequence[tuple[Write, Record | None]]) -> None:
         """Commit all of it or nothing. Raises what SQLAlchemy raises."""

@@ -22,12 +22,13 @@ from sqlalchemy import Connection
 
 from pbx.events.catalogue import CallEvent, Record, encode_record
 from pbx.events.folds.topics import TopicFold
+from pbx.events.line import Line, parse_line
 
 from .batch import SNAPSHOT_EVERY, BatchWriter
 from .database import AlreadyWriting, StorageUnavailable, is_away, migrate, open_engine
 from .journal import Journal, JournalFull
 from .log_reader import LogReader
-from .writes import Line, PutFold, Write, parse_line
+from .writes import PutFold, Write
 
 MAX_BATCH = 4000
 TAIL = 20_000
@@ -122,6 +123,8 @@ class EventLog:
 
     def close(self, timeout: float = 10.0) -> bool:
         """Write what is pending and stop. False if that took longer than ``timeout`` seconds."""
+        if self._thread is not None and self._last_seq > self._snapshot_seq:
+            self.put(PutFold(name="topics", seq=self._last_seq, state=self._topics.snapshot()))
         with self._wake:
             self._closing = True
             self._wake.notify_all()
@@ -257,8 +260,13 @@ class EventLog:
             with self._wake:
                 self._idle = True
                 self._wake.notify_all()
-        if self._journal is not None and self._away and self._unsaved:
+        if self._away:
             self._spill([])
+            return
+        try:
+            self._writer.save_fold()
+        except Exception as error:
+            self._post(self._on_alarm, StorageAlarm("away", str(error)))
 
     def _take(self) -> list[_Item] | None:
         with self._wake:

@@ -12,7 +12,9 @@ from pathlib import Path
 
 import msgspec
 
-from .writes import Line, Write, decode_write, encode_write
+from pbx.events.line import Line
+
+from .writes import Write, decode_write, encode_write
 
 
 class JournalFull(Exception):

@@ -8,9 +8,11 @@ from typing import Any
 
 from sqlalchemy import Connection, Engine, Select, delete, func, select
 
+from pbx.events.line import Line
+
 from .database import StorageUnavailable, is_away
 from .tables import answers, cdr, checkpoints, events, folds, recordings, registrations, segments
-from .writes import Line, PutBinding
+from .writes import PutBinding
 
 _COLUMNS = select(events.c.seq, events.c.at, events.c.type, events.c.call_id, events.c.topics, events.c.json)
 

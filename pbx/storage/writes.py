@@ -6,20 +6,7 @@ from typing import TypeAlias
 
 import msgspec
 
-from pbx.events.catalogue import Record
-
-
-class Line(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field="write", tag="event", gc=False):
-    """A record as it is stored and sent: encoded once."""
-
-    seq: int
-    at: float
-    type: str
-    call: str = ""
-    topics: tuple[str, ...] = ()
-    joined: str = ""
-    json: str
-    """The whole record."""
+from pbx.events.line import Line
 
 
 class PutCheckpoint(
@@ -64,9 +51,3 @@ Write: TypeAlias = Line | PutCheckpoint | PutFold | PutBinding | PutAnswer
 
 encode_write = msgspec.json.Encoder().encode
 decode_write = msgspec.json.Decoder(Write).decode
-_decode_record = msgspec.json.Decoder(Record).decode
-
-
-def parse_line(line: Line) -> Record:
-    """The record of a line that was read back."""
-    return _decode_record(line.json)

@@ -1,0 +1,468 @@
+"""All CTI clients: requests in, events out. Pure: the shell brings text and durable events, and does what it returns.
+
+An event is encoded once for everybody and finds its readers through indexes by topic, never by a walk over the peers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+
+import msgspec
+
+from pbx.core.timers import Deadline, Timers
+from pbx.events.catalogue import Record
+from pbx.events.folds.live import LiveFold
+from pbx.events.line import Line
+
+from . import commands as c
+from .actor import Actor
+from .answers import MIN_ID, Answers
+from .outputs import CheckToken, Close, Deliver, Execute, Explain, KeepAnswer, Output, ReadLog
+from .peer import Forbidden, Peer
+from .permissions import Directory, authorize, find_scope
+from .protocol import (
+    CLOSE_FLOOD,
+    CLOSE_GOING_AWAY,
+    CLOSE_NOT_AUTHENTICATED,
+    CLOSE_RESUBSCRIBE,
+    CLOSE_REVOKED,
+    CLOSE_SLOW_READER,
+    INVALID_REQUEST,
+    MAX_MESSAGE,
+    PARSE_ERROR,
+    REQUESTS,
+    Authenticate,
+    CallContext,
+    Gap,
+    Ping,
+    Position,
+    Request,
+    RpcId,
+    Subscribe,
+    Subscribed,
+    TextMessage,
+    Unsubscribe,
+    Welcome,
+    decode_request,
+    make_answer,
+    make_error,
+    make_event,
+    make_notification,
+    make_result,
+)
+from .views import answer_query, make_snapshot, sees_call
+
+AUTHENTICATE_WITHIN_S = 10.0
+POSITION_EVERY_S = 15.0
+PAGE = 1000
+
+
+class HubStats:
+    """Counted since the start."""
+
+    __slots__ = ("bytes", "closed_slow", "commands", "events", "frames")
+
+    def __init__(self) -> None:
+        self.events = 0
+        """Durable events that came in."""
+        self.frames = 0
+        """Frames that went out."""
+        self.bytes = 0
+        self.commands = 0
+        self.closed_slow = 0
+
+
+class Hub:
+    """``wrap`` makes a frame ready for the wire (a WebSocket header, say): once a frame, not once a peer."""
+
+    def __init__(
+        self,
+        live: LiveFold,
+        directory: Directory | None = None,
+        *,
+        wrap: Callable[[bytes], bytes] = lambda frame: frame,
+        max_backlog: int = 4 << 20,
+    ) -> None:
+        self.live = live
+        self.answers = Answers()
+        self.stats = HubStats()
+        self._directory = directory or Directory()
+        self._wrap = wrap
+        self._max_backlog = max_backlog
+        self._peers: dict[int, Peer] = {}
+        self._next_peer = 1
+        self._index: dict[str, dict[Peer, None]] = {}
+        self._timers: Timers[str | int] = Timers()
+        self._requests: dict[str, tuple[str, str]] = {}
+        """Commands in the switch: whose, and the id it was given."""
+
+    # --- peers ----------------------------------------------------------------------------------------------------
+
+    @property
+    def seq(self) -> int:
+        """Newest durable event."""
+        return self.live.state.seq
+
+    def __len__(self) -> int:
+        return len(self._peers)
+
+    def count_following(self) -> int:
+        """Peers that get events as they happen."""
+        return sum(peer.state == "live" for peer in self._peers.values())
+
+    def connect(self, now: float, actor: Actor | None = None) -> int:
+        """A new client, whose token was checked already if ``actor`` is given."""
+        peer = Peer(self._next_peer, now, actor)
+        self._next_peer += 1
+        self._peers[peer.id] = peer
+        if actor is None:
+            self._timers.set(peer.id, now + AUTHENTICATE_WITHIN_S)
+        if "position" not in self._timers:
+            self._timers.set("position", now + POSITION_EVERY_S)
+        return peer.id
+
+    def disconnect(self, peer_id: int) -> None:
+        """The client is gone, or its connection is."""
+        peer = self._peers.pop(peer_id, None)
+        self._timers.cancel(peer_id)
+        if peer is not None:
+            self._unfollow(peer)
+            peer.state = "closed"
+
+    def check_backlog(self, peer_id: int, buffered: int) -> list[Output]:
+        """``buffered`` bytes wait to be read by the client: too many, and it is closed rather than skipped."""
+        peer = self._peers.get(peer_id)
+        if peer is None or buffered <= self._max_backlog:
+            return []
+        self.stats.closed_slow += 1
+        reason = f"slow reader: {buffered} bytes unread, limit {self._max_backlog}; resume with the last seq you read"
+        return self._close(peer, CLOSE_SLOW_READER, reason)
+
+    def revoke(self, user: str) -> list[Output]:
+        """Rights of this user changed: it has to come again."""
+        peers = [peer for peer in self._peers.values() if peer.actor is not None and peer.actor.user == user]
+        return [out for peer in peers for out in self._close(peer, CLOSE_REVOKED, "your rights have changed")]
+
+    def configure(self, directory: Directory) -> list[Output]:
+        """Teams or queues changed: whoever follows something has to subscribe again."""
+        if directory == self._directory:
+            return []
+        self._directory = directory
+        peers = [peer for peer in self._peers.values() if peer.state in ("live", "catching_up") and not peer.everything]
+        return [out for peer in peers for out in self._close(peer, CLOSE_RESUBSCRIBE, "teams or queues have changed")]
+
+    def shut_down(self) -> list[Output]:
+        """Goodbye to everybody."""
+        peers = list(self._peers.values())
+        return [out for peer in peers for out in self._close(peer, CLOSE_GOING_AWAY, "the server stops")]
+
+    # --- requests -------------------------------------------------------------------------------------------------
+
+    def receive(self, peer_id: int, text: bytes | str, now: float) -> list[Output]:
+        """A message of a client."""
+        peer = self._peers.get(peer_id)
+        if peer is None or peer.state == "closed":
+            return []
+        if not peer.take_token(now):
+            return self._close(peer, CLOSE_FLOOD, "too many requests")
+        if len(text) > MAX_MESSAGE:
+            return self._send(peer, make_error(None, "bad_request", f"a message has at most {MAX_MESSAGE} bytes"))
+        try:
+            request = decode_request(text)
+        except msgspec.ValidationError as error:
+            return self._send(peer, make_error(None, "bad_request", str(error), number=INVALID_REQUEST))
+        except (msgspec.DecodeError, UnicodeError, RecursionError) as error:
+            return self._send(peer, make_error(None, "bad_request", str(error), number=PARSE_ERROR))
+        if request.id is msgspec.UNSET:
+            text = "every request needs an id: notifications from clients are not understood"
+            return self._send(peer, make_error(None, "bad_request", text, number=INVALID_REQUEST))
+        return self._dispatch(peer, request, request.id, now)
+
+    def _dispatch(self, peer: Peer, request: Request, id: RpcId, now: float) -> list[Output]:
+        kind = REQUESTS.get(request.method) or c.COMMANDS.get(request.method)
+        if kind is None:
+            return self._send(peer, make_error(id, "unknown_command", f"there is no method {request.method!r}"))
+        if kind is not Authenticate and peer.actor is None:
+            return self._send(peer, make_error(id, "not_authenticated", "send Authenticate first"))
+        try:
+            params: Any = msgspec.json.decode(request.params, type=kind)
+        except (msgspec.ValidationError, msgspec.DecodeError, RecursionError) as error:
+            return self._send(peer, make_error(id, "bad_request", str(error)))
+        if isinstance(params, Authenticate):
+            return self._authenticate(peer, params, id)
+        if isinstance(params, Subscribe):
+            return self._subscribe(peer, params, id)
+        if isinstance(params, Unsubscribe):
+            self._unfollow(peer)
+            peer.state = "open"
+            return self._send(peer, make_result(id, {"seq": self.seq}))
+        if isinstance(params, Ping):
+            return self._send(peer, make_result(id, {"seq": self.seq}))
+        return self._command(peer, params, id, now)
+
+    # --- who ------------------------------------------------------------------------------------------------------
+
+    def _authenticate(self, peer: Peer, params: Authenticate, id: RpcId) -> list[Output]:
+        if peer.state != "new":
+            return self._send(peer, make_error(id, "wrong_state", "you are known already"))
+        peer.state, peer.request = "authenticating", id
+        return [CheckToken(peer.id, params.token)]
+
+    def token_checked(self, peer_id: int, actor: Actor | None, now: float) -> list[Output]:
+        """Whose token it was; None: nobody's."""
+        peer = self._peers.get(peer_id)
+        if peer is None or peer.state != "authenticating":
+            return []
+        assert peer.request is not None
+        if actor is None:
+            outputs = self._send(peer, make_error(peer.request, "not_authenticated", "this token is not valid"))
+            return outputs + self._close(peer, CLOSE_NOT_AUTHENTICATED, "this token is not valid")
+        self._timers.cancel(peer.id)
+        peer.actor, peer.state = actor, "open"
+        welcome = Welcome(user=actor.user, role=actor.role, agent=actor.agent, seq=self.seq)
+        return self._send(peer, make_result(peer.request, welcome))
+
+    # --- following ------------------------------------------------------------------------------------------------
+
+    def _subscribe(self, peer: Peer, wanted: Subscribe, id: RpcId) -> list[Output]:
+        try:
+            peer.follow(wanted, self._directory)
+        except Forbidden as error:
+            return self._send(peer, make_error(id, "forbidden", str(error)))
+        self._unfollow(peer)
+        peer.subscribe_id, peer.seen_calls = id, set()
+        if wanted.since is None:
+            return self._go_live(peer, Subscribed(seq=self.seq, resumed=False, snapshot=self._snapshot(peer)))
+        if wanted.since > self.seq:
+            gap = Gap(first=self.seq + 1, last=wanted.since, reason="future")
+            found = Subscribed(seq=self.seq, resumed=False, snapshot=self._snapshot(peer), gap=gap)
+            return self._go_live(peer, found)
+        peer.state, peer.position = "catching_up", wanted.since
+        if wanted.since == self.seq:
+            return self._go_live(peer, Subscribed(seq=self.seq, resumed=True))
+        return [ReadLog(peer.id, peer.position, PAGE)]
+
+    def log_read(self, peer_id: int, lines: Sequence[Line], now: float) -> list[Output]:
+        """A page of the log after the peer's position; lines beyond ``seq`` are left for ``publish``."""
+        peer = self._peers.get(peer_id)
+        if peer is None or peer.state != "catching_up":
+            return []
+        page = [line for line in lines if peer.position < line.seq <= self.seq]
+        if not page or page[0].seq > peer.position + 1:
+            return self._bridge_gap(peer, page[0].seq - 1 if page else self.seq)
+        outputs: list[Output] = []
+        if peer.subscribe_id is not None:
+            outputs += self._send(peer, make_result(peer.subscribe_id, Subscribed(seq=peer.position, resumed=True)))
+            peer.subscribe_id = None
+        frames = [self._wrap(make_event(line.json)) for line in peer.choose(page)]
+        if frames:
+            outputs.append(self._deliver(peer, frames))
+        if peer.position < self.seq:
+            return [*outputs, ReadLog(peer.id, peer.position, PAGE)]
+        return outputs + self._go_live(peer, None)
+
+    def _bridge_gap(self, peer: Peer, last: int) -> list[Output]:
+        """Retention deleted what the client has not seen: it is told, and gets a snapshot instead."""
+        if peer.subscribe_id is None:
+            return self._close(peer, CLOSE_RESUBSCRIBE, f"events up to {last} are not kept any more: subscribe again")
+        gap = Gap(first=peer.position + 1, last=last, reason="retention")
+        peer.seen_calls = set()
+        found = Subscribed(seq=self.seq, resumed=False, snapshot=self._snapshot(peer), gap=gap)
+        return self._go_live(peer, found)
+
+    def _go_live(self, peer: Peer, answer: Subscribed | None) -> list[Output]:
+        outputs: list[Output] = []
+        if answer is not None:
+            assert peer.subscribe_id is not None
+            outputs += self._send(peer, make_result(peer.subscribe_id, answer))
+            peer.subscribe_id = None
+        for call_id in sorted(peer.seen_calls):
+            call = self.live.state.calls.get(call_id)
+            if call is not None and sees_call(peer.scope, call):
+                outputs += self._send(peer, make_notification("call", CallContext(seq=self.seq, call=call)))
+        peer.seen_calls = set()
+        peer.state, peer.position = "live", self.seq
+        for topic in peer.topics:
+            self._index.setdefault(topic, {})[peer] = None
+        return outputs
+
+    def _unfollow(self, peer: Peer) -> None:
+        if peer.state != "live":
+            return
+        for topic, peers in [(topic, self._index.get(topic)) for topic in self._followed(peer)]:
+            if peers is not None:
+                peers.pop(peer, None)
+                if not peers:
+                    del self._index[topic]
+
+    def _followed(self, peer: Peer) -> Iterable[str]:
+        return [topic for topic, peers in self._index.items() if peer in peers]
+
+    def publish(self, durable: Iterable[tuple[Line, Record]], now: float) -> list[Output]:
+        """Events that are on disk, in order, each once."""
+        frames: dict[Peer, list[bytes]] = {}
+        index = self._index
+        whole = index.get("*")
+        for line, record in durable:
+            self.live.apply(record)
+            self.stats.events += 1
+            groups = [index[topic] for topic in line.topics if topic in index]
+            if whole:
+                groups.append(whole)
+            if not groups:
+                continue
+            frame: bytes | None = None
+            context = self._make_context(line) if line.joined in index else None
+            done: set[Peer] = set()
+            for group in groups:
+                for peer in group:
+                    if peer in done or line.type not in peer.kinds:
+                        continue
+                    done.add(peer)
+                    if frame is None:
+                        frame = self._wrap(make_event(line.json))
+                    if context is not None and line.joined in peer.topics:
+                        frames.setdefault(peer, []).append(context)
+                    frames.setdefault(peer, []).append(frame)
+        return [self._deliver(peer, found) for peer, found in frames.items()]
+
+    def _make_context(self, line: Line) -> bytes | None:
+        """What those who join a call have to know; made before its event is sent, so it shows the call as of it."""
+        call = self.live.state.calls.get(line.call)
+        if call is None:
+            return None
+        return self._wrap(make_notification("call", CallContext(seq=line.seq, call=call)))
+
+    def broadcast(
+        self,
+        sender: str,
+        text: str,
+        *,
+        agents: Iterable[str] = (),
+        queues: Iterable[str] = (),
+        teams: Iterable[str] = (),
+    ) -> list[Output]:
+        """A line of text for desktops: these agents', and those of these queues and teams; none named: everybody's."""
+        chosen = set(agents) | self._directory.agents_of(teams)
+        wanted = set(queues)
+        chosen |= {agent for agent, own in self._directory.agent_queues.items() if not wanted.isdisjoint(own)}
+        everybody = not (chosen or wanted or list(teams))
+        frame = self._wrap(make_notification("message", TextMessage(sender=sender, text=text)))
+        return [
+            self._deliver(peer, [frame])
+            for peer in self._peers.values()
+            if peer.actor is not None and peer.state != "closed" and (everybody or peer.actor.agent in chosen)
+        ]
+
+    # --- commands -------------------------------------------------------------------------------------------------
+
+    def _command(self, peer: Peer, command: c.AnyCommand, id: RpcId, now: float) -> list[Output]:
+        assert peer.actor is not None
+        actor = peer.actor
+        refused = authorize(actor, command, self._directory) or self._check_call(actor, command)
+        if refused is not None:
+            return self._send(peer, make_answer(id, refused))
+        answer = answer_query(command, actor, self.live.state, find_scope(actor, self._directory))
+        if answer is not None:
+            return self._send(peer, make_answer(id, answer))
+        if not isinstance(id, str) or len(id) < MIN_ID:
+            text = f"a command needs an id of its own: a string of {MIN_ID} to 64 characters, never used before"
+            return self._send(peer, make_error(id, "bad_request", text))
+        status, entry = self.answers.begin(actor.user, id, command, peer.id, now)
+        if status == "reused":
+            return self._send(peer, make_error(id, "id_reused", "this id was used for another command"))
+        if status == "answered":
+            assert entry.result is not None
+            return self._send(peer, make_answer(id, entry.result))
+        if status == "running":
+            return []
+        self.stats.commands += 1
+        request_id = f"{actor.user}/{id}"
+        self._requests[request_id] = (actor.user, id)
+        if isinstance(command, c.ExplainCall):
+            return [Explain(command.call, request_id)]
+        if isinstance(command, c.BroadcastMessage):
+            return self._broadcast_for(actor, command) + self.done(
+                c.CommandDone(request_id=request_id, result=c.Accepted()), now
+            )
+        return [Execute(actor, command, request_id)]
+
+    def _broadcast_for(self, actor: Actor, command: c.BroadcastMessage) -> list[Output]:
+        agents: Iterable[str] = command.agents
+        if not (agents or command.queues or command.teams):
+            agents = find_scope(actor, self._directory).agents
+        return self.broadcast(actor.user, command.text, agents=agents, queues=command.queues, teams=command.teams)
+
+    def _check_call(self, actor: Actor, command: c.AnyCommand) -> c.CommandRejected | None:
+        """A call that is known and concerns somebody else does not exist for this user."""
+        call = self.live.state.calls.get(getattr(command, "call", ""))
+        scope = find_scope(actor, self._directory)
+        if call is None or scope.covers_call(call.agents, call.queue) or isinstance(command, c.DirectedPickupCall):
+            return None
+        return c.CommandRejected(code="unknown_object", message="there is no such call")
+
+    def done(self, done: c.CommandDone, now: float) -> list[Output]:
+        """The switch answered."""
+        request = self._requests.pop(done.request_id, None)
+        if request is None:
+            return []
+        user, id = request
+        kept = self.answers.finish(user, id, done.result, now)
+        if kept is None:
+            return []
+        return [KeepAnswer(user, id, msgspec.json.encode(kept).decode())]
+
+    def answer_kept(self, user: str, id: str, now: float) -> list[Output]:
+        """The answer is on disk: now it may be told."""
+        outputs: list[Output] = []
+        for peer_id in self.answers.take_waiting(user, id):
+            peer = self._peers.get(peer_id)
+            result = self.answers.find(user, id)
+            if peer is not None and result is not None:
+                outputs += self._send(peer, make_answer(id, result))
+        return outputs
+
+    # --- time -----------------------------------------------------------------------------------------------------
+
+    def next_deadline(self) -> Deadline | None:
+        due = self._timers.peek()
+        return Deadline(due[0], "position" if due[1] == "position" else "authentication") if due else None
+
+    def expire(self, now: float) -> list[Output]:
+        outputs: list[Output] = []
+        while (key := self._timers.pop(now)) is not None:
+            if isinstance(key, int):
+                if (peer := self._peers.get(key)) is not None:
+                    outputs += self._close(peer, CLOSE_NOT_AUTHENTICATED, "no token in time")
+            elif self._peers:
+                self._timers.set("position", now + POSITION_EVERY_S)
+                outputs += self._announce_position()
+        return outputs
+
+    def _announce_position(self) -> list[Output]:
+        frame = self._wrap(make_notification("position", Position(seq=self.seq)))
+        found: list[Output] = []
+        for peer in self._peers.values():
+            if peer.state == "live" and peer.position < self.seq:
+                peer.position = self.seq
+                found.append(self._deliver(peer, [frame]))
+        return found
+
+    # --- sending --------------------------------------------------------------------------------------------------
+
+    def _snapshot(self, peer: Peer) -> Any:
+        assert peer.actor is not None
+        return make_snapshot(self.live.state, peer.scope, peer.actor.role)
+
+    def _send(self, peer: Peer, frame: bytes) -> list[Output]:
+        return [self._deliver(peer, [self._wrap(frame)])]
+
+    def _deliver(self, peer: Peer, frames: list[bytes]) -> Deliver:
+        self.stats.frames += len(frames)
+        self.stats.bytes += sum(map(len, frames))
+        return Deliver(peer.id, frames)
+
+    def _close(self, peer: Peer, code: int, reason: str) -> list[Output]:
+        self.disconnect(peer.id)
+        return [Close(peer.id, code, reason)]
