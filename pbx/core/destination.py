@@ -49,8 +49,9 @@ def parse_destination(text: str) -> Destination:
         name = name or "normal"
         if name not in HANGUP_CAUSES:
             raise ValueError(f"{name!r} is no hangup cause: expected {', '.join(HANGUP_CAUSES)}")
-    elif kind == "number" and not _NUMBER.fullmatch(name):
-        raise ValueError(f"{name!r} is no telephone number: expected digits, with + in front for an international one")
-    elif kind != "park" and not _NAME.fullmatch(name):
+    elif kind == "number":
+        if not _NUMBER.fullmatch(name):
+            raise ValueError(f"{name!r} is no telephone number: expected digits, with + for an international one")
+    elif (kind != "park" or name) and not _NAME.fullmatch(name):
         raise ValueError(f"{text!r} lacks a proper name after the colon: expected letters, digits, '_', '-' and '.'")
     return Destination(kind, name)
