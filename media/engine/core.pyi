@@ -1,7 +1,7 @@
 """The engine as the control side sees it: objects by number, audio by :class:`Clip`, facts by :meth:`Engine.drain`."""
 
-from collections.abc import Sequence
-from typing import NamedTuple
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
 
 KIND_BY_NAME: dict[str, int]
 PLAY_REASONS: tuple[str, ...]
@@ -52,6 +52,9 @@ class RouteSpec(NamedTuple):
 class Clip:
     """Encoded audio, one immutable copy for all players."""
 
+    data: bytes
+    endless: bool
+
     def __init__(self, data: bytes, frames: Sequence[int] | None = None, endless: bool = False) -> None: ...
 
 class Engine:
@@ -67,6 +70,9 @@ class Engine:
         seed: int = 1,
     ) -> None:
         """Raises OSError when the kernel refuses epoll, timer or event descriptors."""
+    capacity: int
+    coder_factory: Callable[[CodecSpec], tuple[object, int] | None] | None
+
     @property
     def event_fd(self) -> int:
         """Readable when :meth:`drain` has something."""
@@ -102,8 +108,12 @@ class Engine:
     def set_recording(self, recorder: int, leg: int, state: int) -> None:
         """0 record, 1 pause, 2 mask, 3 report the offset."""
     def stop_recording(self, recorder: int, leg: int) -> None: ...
-    def stats(self, leg: int) -> dict[str, float | int | None]: ...
-    def drain(self, now: float) -> list[tuple[object, ...]]:
+    def recorded_samples(self, recorder: int) -> int:
+        """How much of the recorder's time line is in the file."""
+    def worst_tick_us(self) -> int:
+        """How late the latest tick since the last call came."""
+    def stats(self, leg: int) -> dict[str, Any]: ...
+    def drain(self, now: float) -> list[tuple[Any, ...]]:
         """Everything that happened since the last call, in order:
 
         ``("digit", leg, character, method)``, ``("play", leg, player, reason, played_ms)``,

@@ -11,6 +11,7 @@ import socket as sockets
 import threading
 from collections import deque, namedtuple
 
+cimport cython
 from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t, uintptr_t
 from libc.stdlib cimport calloc, free, malloc
 from libc.string cimport memcpy, memset
@@ -227,6 +228,8 @@ cdef void _drop_all(int fd) noexcept:
     setsockopt(fd, SOL_SOCKET, SO_ATTACH_FILTER, &program, sizeof(program))
 
 
+# The destructor walks the tables: the collector must not empty them before.
+@cython.no_gc_clear
 cdef class Engine:
     """One engine thread, one writer thread, and the tables of what they were given."""
 
@@ -303,12 +306,7 @@ cdef class Engine:
 
     def __dealloc__(self):
         # The threads hold a reference: here they have ended.
-        for address in self._legs.values():
-            _free_leg(<Leg*><uintptr_t>address)
-        for _, address in self._draining:
-            _free_leg(<Leg*><uintptr_t>address)
-        for address in self._recorders.values():
-            _free_recorder(<Recorder*><uintptr_t>address)
+        self._free_all()
         for fd in (self.loop.epoll_fd, self.loop.timer_fd, self.loop.commands.wake_fd, self.loop.events.wake_fd,
                    self.loop.writer.wake_fd):
             if fd >= 0:
@@ -349,7 +347,7 @@ cdef class Engine:
             self._threads.append(thread)
 
     def stop(self):
-        """Stop both threads; the writer finishes what it was given first."""
+        """Stop both threads and close all sockets; the writer finishes what it was given first."""
         if not self._threads:
             return
         self._push(CMD_STOP, NULL, 0, 0, 0, 0.0, NULL)
@@ -358,6 +356,19 @@ cdef class Engine:
         os.eventfd_write(self.loop.writer.wake_fd, 1)
         self._threads[1].join()
         self._threads.clear()
+        self._free_all()
+
+    cdef int _free_all(self) except -1:
+        for address in self._legs.values():
+            _free_leg(<Leg*><uintptr_t>address)
+        for _, address in self._draining:
+            _free_leg(<Leg*><uintptr_t>address)
+        for address in self._recorders.values():
+            _free_recorder(<Recorder*><uintptr_t>address)
+        self._legs.clear()
+        self._draining.clear()
+        self._recorders.clear()
+        return 0
 
     def _run_engine(self):
         with nogil:
