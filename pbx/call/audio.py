@@ -42,9 +42,7 @@ def wanted_background(call: Call, leg: Leg, music: str) -> str:
         active = [other for other in call.others(leg.id) if _takes_part(other)]
         on_hold = [other for other in call.others(leg.id) if other.held or other.parked]
         return f"music:{music}" if on_hold and not active else ""
-    if leg.id == call.anchor:
-        return call.waiting
-    return ""
+    return leg.waiting
 
 
 def _takes_part(leg: Leg) -> bool:

@@ -51,6 +51,8 @@ class Leg(msgspec.Struct, kw_only=True):
     """Held by us on command (consultation, HoldCall): hears music."""
     player: str = ""
     """Foreground player (prompt, announcement) running on it."""
+    waiting: str = ""
+    """What it is to hear while nobody talks to it: ``music:CLASS``, ``ringback`` or nothing."""
     background: str = ""
     """What the gateway plays on it for want of a conversation: ``music:CLASS``, ``ringback`` or nothing."""
     offer: str = ""
@@ -108,10 +110,18 @@ class Call(msgspec.Struct, kw_only=True):
     """The matrix the gateway has."""
     started_at: float = 0.0
     answered_at: float = 0.0
-    outcome: str = ""
-    reason: str = ""
-    waiting: str = ""
-    """What the anchor hears while nobody talks to it: same words as ``Leg.background``."""
+    """When the anchor was first answered, by a flow, a queue or a person."""
+    talked_at: float = 0.0
+    """When the first conversation began."""
+    abandoned: bool = False
+    """The caller left while he waited."""
+    diversions: int = 0
+    """How often it was forwarded or overflowed."""
+    route: str = ""
+    """Rule that routed it."""
+    priority: int = 0
+    queue: str = ""
+    """The queue it is in, or was in last."""
     agents: list[str] = []
     """Agents who talked in it, first to last."""
 

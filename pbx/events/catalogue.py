@@ -368,6 +368,24 @@ class MediaLost(CallEvent, frozen=True, kw_only=True):
     silent_ms: int
 
 
+# --- phones ---------------------------------------------------------------------------------------------------
+
+
+class DoNotDisturb(Event, frozen=True, kw_only=True):
+    """The user of a phone switched it."""
+
+    device: str
+    on: bool
+
+
+class Forwarding(Event, frozen=True, kw_only=True):
+    """The user of a phone set or removed a diversion; an empty ``destination`` removes it."""
+
+    device: str
+    when: Literal["always", "busy", "no_answer", "unreachable"]
+    destination: str
+
+
 # --- the system ---------------------------------------------------------------------------------------------------
 
 
@@ -482,6 +500,8 @@ AnyEvent = (
     | VoicemailLeft
     | MediaQuality
     | MediaLost
+    | DoNotDisturb
+    | Forwarding
     | ServerStarted
     | ServerStopped
     | DrainStarted

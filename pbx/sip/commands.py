@@ -146,6 +146,13 @@ class NotifyRefer(Command, frozen=True, kw_only=True):
     status: int
 
 
+class RequestAnswer(Command, frozen=True, kw_only=True):
+    """Ask a phone that rings to answer by itself: NOTIFY with Event ``talk`` in the early dialog. Phones that do not
+    know it refuse it, and nothing changes."""
+
+    leg: str
+
+
 class SendInfo(Command, frozen=True, kw_only=True):
     leg: str
     content_type: str
@@ -187,6 +194,7 @@ AnyCommand = (
     | SendRefer
     | AnswerRefer
     | NotifyRefer
+    | RequestAnswer
     | SendInfo
     | SendNotify
     | SendMessage

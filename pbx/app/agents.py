@@ -1,0 +1,340 @@
+"""Agents and queues: the ACD's inputs from calls and desks, and what its outputs mean for both."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, Literal
+
+from pbx.acd import messages as acd
+from pbx.app.sessions.queue import Queue
+from pbx.call.model import Call, Leg
+from pbx.events import catalogue as facts
+
+if TYPE_CHECKING:
+    from pbx.app.exchange import Exchange
+
+
+class AgentControl:
+    def __init__(self, ex: Exchange) -> None:
+        self._ex = ex
+        self._offers: dict[str, tuple[str, float]] = {}
+        """Call and time of every open offer."""
+        self._direct: dict[str, str] = {}
+        """Agents who are busy with a call of no queue, and the leg."""
+
+    def take(self, outputs: Sequence[Any]) -> None:
+        self._ex.inbox.extend(outputs)
+
+    # --- from calls -------------------------------------------------------------------------------------------
+
+    def enqueue(self, call: Call, session: Queue) -> None:
+        ex = self._ex
+        entry = ex.settings.configuration.queues.get(session.queue)
+        item = acd.WorkItem(
+            id=call.id,
+            caller=call.caller,
+            tier=call.data.get("tier", ""),
+            priority=max(0, min(100, session.priority or call.priority)),
+            vip=call.data.get("vip", "") not in ("", "0", "no", "false"),
+            skills=session.skills,
+            language=session.language,
+            preferred_agents=session.agents,
+            preferred_s=30.0 if session.agents else 0.0,
+            data=dict(call.data),
+        )
+        if entry is not None and entry.calendar is not None:
+            state = ex.settings.calendar_state(entry.calendar, ex.wall)[0]
+            self.take(ex.acd.set_queue_open(session.queue, state == "open", ex.now))
+        self.take(ex.acd.enqueue(item, session.queue, ex.now))
+
+    def withdraw(self, item: str, reason: acd.LeaveReason) -> None:
+        if self._ex.acd.view_item(item, self._ex.now) is not None:
+            self.take(self._ex.acd.withdraw(item, reason, self._ex.now))
+
+    def accept(self, offer: str, leg: Leg) -> None:
+        self.take(self._ex.acd.accept(offer, self._ex.now))
+
+    def decline(self, offer: str, reason: str) -> None:
+        self.take(self._ex.acd.decline(offer, reason, self._ex.now))  # type: ignore[arg-type]
+
+    def finished(self, agent: str, item: str) -> None:
+        self.take(self._ex.acd.finished(agent, item, self._ex.now))
+
+    # --- phones -----------------------------------------------------------------------------------------------
+
+    def leg_started(self, call: Call, leg: Leg) -> None:
+        """A logged-on agent's phone that is in a call of no queue makes the agent busy."""
+        if leg.offer or leg.kind != "extension":
+            return
+        agent = self._ex.acd.agent_at(leg.device)
+        if not agent:
+            return
+        if not leg.agent and leg.direction == "in":
+            leg.agent = agent
+        if agent not in self._direct and leg.direction == "in":
+            self._direct[agent] = leg.id
+            self.take(self._ex.acd.busy(agent, leg.id, self._ex.now))
+
+    def leg_answered(self, leg: Leg) -> None:
+        """The same for a call that came to the phone, once it is answered."""
+        if leg.offer or leg.kind != "extension" or leg.direction == "in":
+            return
+        agent = self._ex.acd.agent_at(leg.device)
+        if agent and agent not in self._direct:
+            leg.agent = leg.agent or agent
+            self._direct[agent] = leg.id
+            self.take(self._ex.acd.busy(agent, leg.id, self._ex.now))
+
+    def leg_ended(self, call: Call, leg: Leg) -> None:
+        for agent, busy in list(self._direct.items()):
+            if busy == leg.id:
+                del self._direct[agent]
+                self.take(self._ex.acd.finished(agent, leg.id, self._ex.now))
+
+    def phone_changed(self, extension: str) -> None:
+        """A phone registered or is gone: its agent can be reached, or not."""
+        ex = self._ex
+        agent = ex.acd.agent_at(f"extension:{extension}")
+        if agent:
+            reachable = bool(ex.registrar.contacts(extension, ex.now))
+            self.take(ex.acd.device_available(agent, reachable, ex.now))
+
+    def device_of(self, agent: str) -> str:
+        """The phone ``agent`` is logged on at, or the usual one; empty if there is none."""
+        try:
+            device = self._ex.acd.view_agent(agent).device
+        except KeyError:
+            return ""
+        if device:
+            return device
+        entry = self._ex.settings.configuration.agents.get(agent)
+        return f"extension:{entry.extension}" if entry and entry.extension else ""
+
+    # --- from desks and feature codes -------------------------------------------------------------------------
+
+    def log_on(self, agent: str, device: str, ready: bool | None = None) -> str:
+        """Log on; empty if it was done, else the reason why not."""
+        ex = self._ex
+        device = device or self.device_of(agent)
+        outputs = ex.acd.log_on(agent, device, ex.now, ready)
+        refused = _rejection(outputs)
+        self.take(outputs)
+        if not refused:
+            extension = device.partition(":")[2]
+            if device.startswith("extension:") and not ex.registrar.contacts(extension, ex.now):
+                self.take(ex.acd.device_available(agent, False, ex.now))
+        return refused
+
+    def log_off(self, agent: str, forced: bool = False) -> str:
+        return self._apply(self._ex.acd.log_off(agent, self._ex.now, forced))
+
+    def set_state(self, agent: str, state: Literal["ready", "not_ready"], reason: str) -> str:
+        return self._apply(self._ex.acd.set_state(agent, state, reason, self._ex.now))
+
+    def wrap_up(self, agent: str, disposition: str = "", note: str = "") -> str:
+        return self._apply(self._ex.acd.wrap_up(agent, self._ex.now, disposition, note))
+
+    def extend_wrap_up(self, agent: str, seconds: float) -> str:
+        return self._apply(self._ex.acd.extend_wrap_up(agent, seconds, self._ex.now))
+
+    def move(self, item: str, queue: str) -> str:
+        return self._apply(self._ex.acd.move(item, queue, self._ex.now))
+
+    def pull(self, item: str, agent: str) -> str:
+        return self._apply(self._ex.acd.pull(item, agent, self._ex.now))
+
+    def set_queue_open(self, queue: str, is_open: bool) -> str:
+        return self._apply(self._ex.acd.set_queue_open(queue, is_open, self._ex.now))
+
+    def _apply(self, outputs: Sequence[Any]) -> str:
+        self.take(outputs)
+        return _rejection(outputs)
+
+    # --- what the ACD says ------------------------------------------------------------------------------------
+
+    def handle(self, event: acd.AnyOutput) -> None:
+        handler = _HANDLERS.get(type(event))
+        if handler is not None:
+            handler(self, event)
+
+    def _session(self, item: str) -> tuple[Call, Queue] | None:
+        call = self._ex.calls.get(item)
+        if call is None:
+            return None
+        for session in reversed(self._ex.stack_of(call)):
+            if isinstance(session, Queue):
+                return call, session
+        return None
+
+    def _queued(self, event: acd.Queued) -> None:
+        self._ex.log(
+            facts.Queued(
+                call=event.item,
+                item=event.item,
+                queue=event.queue,
+                priority=event.priority,
+                position=event.position,
+                skills=event.skills,
+                entry=event.entry,
+            )
+        )
+        found = self._session(event.item)
+        if found is not None:
+            found[0].queue = event.queue
+            found[1].queued(self._ex, found[0], event)
+
+    def _offer(self, event: acd.Offer) -> None:
+        self._offers[event.offer] = (event.item, self._ex.now)
+        self._ex.log(
+            facts.AgentOffered(
+                call=event.item,
+                item=event.item,
+                queue=event.queue,
+                agent=event.agent,
+                offer=event.offer,
+                why=event.why.to_data(),
+            )
+        )
+        found = self._session(event.item)
+        if found is not None:
+            found[1].offered(self._ex, found[0], event)
+        else:
+            self.decline(event.offer, "failed")
+
+    def _withdrawn(self, event: acd.OfferWithdrawn) -> None:
+        if self._offers.pop(event.offer, None) is not None:
+            self._ex.log(
+                facts.OfferEnded(
+                    call=event.item,
+                    item=event.item,
+                    queue=event.queue,
+                    agent=event.agent,
+                    offer=event.offer,
+                    result=event.result,
+                    ringing_s=event.ringing_s,
+                )
+            )
+        found = self._session(event.item)
+        if found is not None:
+            found[1].withdrawn(self._ex, found[0], event)
+
+    def _assigned(self, event: acd.Assigned) -> None:
+        ex = self._ex
+        self._offers.pop(event.offer, None)
+        ex.log(
+            facts.OfferEnded(
+                call=event.item,
+                item=event.item,
+                queue=event.queue,
+                agent=event.agent,
+                offer=event.offer,
+                result="accepted",
+                ringing_s=event.ringing_s,
+            )
+        )
+        ex.log(
+            facts.QueueLeft(
+                call=event.item,
+                item=event.item,
+                queue=event.queue,
+                reason="answered",
+                waited_s=round(event.waited_s, 3),
+                agent=event.agent,
+                entry=event.entry,
+            )
+        )
+        found = self._session(event.item)
+        if found is not None:
+            found[1].assigned(ex, found[0], event)
+        else:
+            self.finished(event.agent, event.item)
+
+    def _left(self, event: acd.QueueLeft) -> None:
+        self._ex.log(
+            facts.QueueLeft(
+                call=event.item,
+                item=event.item,
+                queue=event.queue,
+                reason=event.reason,
+                waited_s=round(event.waited_s, 3),
+                entry=event.entry,
+            )
+        )
+
+    def _overflowed(self, event: acd.Overflowed | acd.Refused) -> None:
+        found = self._session(event.item)
+        if found is None or event.destination.startswith("queue:") and isinstance(event, acd.Overflowed):
+            return
+        found[1].left(self._ex, found[0], event)
+
+    def _announce(self, event: acd.AnnouncePosition) -> None:
+        self._ex.log(
+            facts.PositionAnnounced(
+                call=event.item,
+                queue=event.queue,
+                position=event.position,
+                estimated_wait_s=round(event.estimated_wait_s, 1),
+            )
+        )
+        found = self._session(event.item)
+        if found is not None:
+            found[1].announce(self._ex, found[0], event)
+
+    def _logged_on(self, event: acd.AgentLoggedOn) -> None:
+        self._ex.log(facts.AgentLoggedOn(agent=event.agent, device=event.device))
+
+    def _logged_off(self, event: acd.AgentLoggedOff) -> None:
+        self._ex.log(facts.AgentLoggedOff(agent=event.agent, reason=event.reason))
+
+    def _state(self, event: acd.AgentStateChanged) -> None:
+        ex = self._ex
+        if event.state == "ready":
+            ex.log(facts.AgentReady(agent=event.agent))
+        elif event.state == "not_ready":
+            ex.log(facts.AgentNotReady(agent=event.agent, reason=event.reason))
+        elif event.state == "ringing":
+            ex.log(facts.AgentRinging(agent=event.agent, item=event.item))
+        elif event.state == "talking":
+            ex.log(facts.AgentBusy(agent=event.agent, item=event.item))
+        elif event.state == "after_call_work":
+            until = None if event.until is None else round(event.until - event.since, 3)
+            ex.log(facts.AgentWorkingAfterCall(agent=event.agent, item=event.item, until_s=until))
+
+    def _wrapped(self, event: acd.WrapUpCompleted) -> None:
+        self._ex.log(
+            facts.WrapUpCompleted(agent=event.agent, item=event.item, disposition=event.disposition, note=event.note)
+        )
+
+    def _deadline(self, event: acd.AgentDeadlineMissed) -> None:
+        self._ex.note(
+            "warning",
+            "agent too long in a state",
+            event.item if event.item in self._ex.calls else "",
+            agent=event.agent,
+            state=event.state,
+            reason=event.reason,
+            seconds=round(event.lasted_s),
+        )
+        if event.state == "talking" and event.item not in self._ex.calls and event.item not in self._ex.leg_calls:
+            self.finished(event.agent, event.item)
+
+
+def _rejection(outputs: Sequence[Any]) -> str:
+    return next((output.reason for output in outputs if isinstance(output, acd.Rejected)), "")
+
+
+_HANDLERS: dict[type, Any] = {
+    acd.Queued: AgentControl._queued,
+    acd.Offer: AgentControl._offer,
+    acd.OfferWithdrawn: AgentControl._withdrawn,
+    acd.Assigned: AgentControl._assigned,
+    acd.QueueLeft: AgentControl._left,
+    acd.Overflowed: AgentControl._overflowed,
+    acd.Refused: AgentControl._overflowed,
+    acd.AnnouncePosition: AgentControl._announce,
+    acd.AgentLoggedOn: AgentControl._logged_on,
+    acd.AgentLoggedOff: AgentControl._logged_off,
+    acd.AgentStateChanged: AgentControl._state,
+    acd.WrapUpCompleted: AgentControl._wrapped,
+    acd.AgentDeadlineMissed: AgentControl._deadline,
+}

@@ -1,0 +1,90 @@
+"""What Tandem itself says to callers and agents, in their language."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from media.protocol import File, PlayItem, Speech
+from pbx.ivr.speech import language as spoken_forms
+
+if TYPE_CHECKING:
+    from pbx.app.exchange import Exchange
+
+_TEXTS: dict[str, dict[str, str]] = {
+    "position_next": {
+        "en": "You are next in line.",
+        "zh": "您是下一位。",
+    },
+    "position": {
+        "en": "You are number {position} in the queue.",
+        "zh": "您前面还有{ahead}位，您排在第{position}位。",
+    },
+    "wait": {
+        "en": "The estimated wait is {duration}.",
+        "zh": "预计还需等待{duration}。",
+    },
+    "recorded": {
+        "en": "This call is recorded.",
+        "zh": "本次通话将被录音。",
+    },
+    "logged_on": {"en": "You are logged in.", "zh": "您已签入。"},
+    "logged_off": {"en": "You are logged out.", "zh": "您已签出。"},
+    "ready": {"en": "You are ready.", "zh": "您已就绪。"},
+    "not_ready": {"en": "You are not ready.", "zh": "您已示忙。"},
+    "after_call_work_end": {"en": "After call work is finished.", "zh": "话后处理已结束。"},
+    "do_not_disturb_on": {"en": "Do not disturb is on.", "zh": "免打扰已开启。"},
+    "do_not_disturb_off": {"en": "Do not disturb is off.", "zh": "免打扰已关闭。"},
+    "forward_set": {"en": "Calls are forwarded.", "zh": "呼叫转移已设置。"},
+    "forward_off": {"en": "Forwarding is off.", "zh": "呼叫转移已取消。"},
+    "parked": {"en": "The call is parked at {slot}.", "zh": "电话已停泊在{slot}。"},
+    "refused": {"en": "That is not possible.", "zh": "无法完成此操作。"},
+    "clock": {
+        "en": "This is extension {number}. It is {time} on {date}.",
+        "zh": "这里是分机{number}。现在是{date}，{time}。",
+    },
+}
+
+
+class Announcer:
+    def __init__(self, ex: Exchange) -> None:
+        self._ex = ex
+
+    def say(self, name: str, language: str, **values: str) -> tuple[PlayItem, ...]:
+        """The sentence ``name`` in ``language``, or in the server's where it is not known there."""
+        texts = _TEXTS[name]
+        tag = self._tag(language)
+        return (Speech(text=texts[tag].format(**values), language=tag),)
+
+    def position(self, queue: str, language: str, position: int, wait_s: float | None) -> tuple[PlayItem, ...]:
+        """Place in the queue and estimated wait, as the queue's configuration wants them told."""
+        entry = self._ex.settings.configuration.queues.get(queue)
+        if entry is None:
+            return ()
+        tag = self._tag(entry.language or language)
+        forms = spoken_forms(tag)
+        items: tuple[PlayItem, ...] = ()
+        if entry.announcements.position:
+            if position <= 1:
+                items += self.say("position_next", tag)
+            else:
+                items += self.say("position", tag, position=forms.number(position), ahead=forms.number(position - 1))
+        if entry.announcements.estimated_wait and wait_s:
+            minutes = max(1, round(wait_s / 60))
+            items += self.say("wait", tag, duration=forms.duration(minutes * 60))
+        return items
+
+    def greeting(self, queue: str, language: str) -> tuple[PlayItem, ...]:
+        entry = self._ex.settings.configuration.queues.get(queue)
+        if entry is None or not entry.greeting:
+            return ()
+        return (self.prompt(entry.greeting, entry.language or language),)
+
+    def prompt(self, text: str, language: str) -> PlayItem:
+        """A prompt from the configuration: an audio file if it looks like one, else a text to speak."""
+        if text.rsplit(".", 1)[-1].lower() in ("wav", "flac", "ogg", "mp3", "opus"):
+            return File(path=text)
+        return Speech(text=text, language=self._tag(language))
+
+    def _tag(self, language: str) -> str:
+        tag = (language or self._ex.settings.language).split("-")[0]
+        return tag if tag in ("en", "zh") else "en"

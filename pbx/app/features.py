@@ -1,0 +1,184 @@
+"""Feature codes, and what each phone's user has switched on: do-not-disturb, forwarding."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+from zoneinfo import ZoneInfo
+
+import msgspec
+
+from media.protocol import PlayFinished, PlayItem
+from pbx.app.sessions.base import Session
+from pbx.call.model import Call, Leg
+from pbx.call.routing import Feature
+from pbx.core.destination import Destination
+from pbx.events import catalogue as facts
+from pbx.ivr.speech import language as spoken_forms
+
+if TYPE_CHECKING:
+    from pbx.app.exchange import Exchange
+    from pbx.app.router import Plan
+
+
+class ExtensionState(msgspec.Struct):
+    """What the user of an extension chose, over what the configuration says."""
+
+    do_not_disturb: bool = False
+    always: str = ""
+    busy: str = ""
+    no_answer: str = ""
+    unreachable: str = ""
+
+
+class Announcement(Session, kw_only=True):
+    """Answers, says something, hangs up."""
+
+    anchor: str
+    items: list[Any]
+
+    def start(self, ex: Exchange, call: Call) -> None:
+        leg = call.legs[self.anchor]
+        ex.legs.answer(leg)
+        items: tuple[PlayItem, ...] = tuple(self.items)
+        ex.play(call, leg, items, session=self)
+
+    def play_finished(self, ex: Exchange, call: Call, leg: Leg, event: PlayFinished) -> None:
+        ex.end_call(call, cause=16, reason="announcement finished")
+
+    def describe(self) -> dict[str, Any]:
+        return {"stage": "announcement"}
+
+
+class Features:
+    def __init__(self, ex: Exchange) -> None:
+        self._ex = ex
+        self._extensions: dict[str, ExtensionState] = {}
+
+    def extension_state(self, number: str) -> ExtensionState:
+        state = self._extensions.get(number)
+        if state is None:
+            forwards = self._ex.settings.configuration.extensions[number].forwards
+            state = self._extensions[number] = ExtensionState(
+                always=str(forwards.always or ""),
+                busy=str(forwards.busy or ""),
+                no_answer=str(forwards.no_answer or ""),
+                unreachable=str(forwards.unreachable or ""),
+            )
+        return state
+
+    def plan(self, call: Call, target: Destination, anchor: Leg) -> Plan | None:
+        """Destinations that are features: park, conference, voicemail."""
+        return None
+
+    # --- codes ------------------------------------------------------------------------------------------------
+
+    def dialled(self, call: Call, leg: Leg, feature: Feature) -> None:
+        """``leg`` dialled a feature code: do it and say so, or say that it cannot be."""
+        extension = leg.device.partition(":")[2]
+        action = getattr(self, f"_{feature.code}", None)
+        said = action(call, leg, extension, feature.argument) if action is not None else None
+        if said is None:
+            said = self._ex.announcer.say("refused", call.language)
+        self._ex.push(call, Announcement(call=call.id, anchor=leg.id, items=list(said)))
+
+    def _agent_at(self, extension: str) -> str:
+        return self._ex.acd.agent_at(f"extension:{extension}") or self._ex.settings.agents_by_extension.get(
+            extension, ""
+        )
+
+    def _done(self, call: Call, refused: str, name: str) -> tuple[PlayItem, ...] | None:
+        if refused:
+            self._ex.note("info", "feature code refused", call.id, reason=refused)
+            return None
+        return self._ex.announcer.say(name, call.language)
+
+    def _login(self, call: Call, leg: Leg, extension: str, argument: str) -> tuple[PlayItem, ...] | None:
+        """``*31`` at the own phone; ``*31AGENT*PIN`` at any other."""
+        own = self._ex.settings.agents_by_extension.get(extension, "")
+        agent, _, pin = argument.partition("*")
+        agent = agent or own
+        if not agent or (agent != own and not self._pin_fits(agent, pin)):
+            return None
+        refused = self._ex.agents.log_on(agent, leg.device, ready=True)
+        return self._done(call, refused, "logged_on")
+
+    def _pin_fits(self, agent: str, pin: str) -> bool:
+        entry = self._ex.settings.configuration.agents.get(agent)
+        if entry is None or entry.pin is None or not pin:
+            return False
+        return self._ex.same_secret(pin, self._ex.settings.reveal(entry.pin))
+
+    def _logout(self, call: Call, leg: Leg, extension: str, argument: str) -> tuple[PlayItem, ...] | None:
+        return self._done(call, self._ex.agents.log_off(self._agent_at(extension)), "logged_off")
+
+    def _ready(self, call: Call, leg: Leg, extension: str, argument: str) -> tuple[PlayItem, ...] | None:
+        refused = self._ex.agents.set_state(self._agent_at(extension), "ready", "")
+        return self._done(call, refused, "ready")
+
+    def _not_ready(self, call: Call, leg: Leg, extension: str, argument: str) -> tuple[PlayItem, ...] | None:
+        reasons = self._ex.settings.configuration.not_ready_reasons
+        reason = next((entry.code for entry in reasons.values() if entry.digit and entry.digit == argument), argument)
+        if not reason and reasons:
+            reason = next(iter(reasons))
+        refused = self._ex.agents.set_state(self._agent_at(extension), "not_ready", reason)
+        return self._done(call, refused, "not_ready")
+
+    def _after_call_work_end(self, call: Call, leg: Leg, extension: str, argument: str) -> tuple[PlayItem, ...] | None:
+        return self._done(call, self._ex.agents.wrap_up(self._agent_at(extension)), "after_call_work_end")
+
+    def _do_not_disturb_on(self, call: Call, leg: Leg, extension: str, argument: str) -> tuple[PlayItem, ...] | None:
+        if not self._ex.settings.configuration.extensions[extension].do_not_disturb:
+            return None
+        self.set_do_not_disturb(extension, True)
+        return self._ex.announcer.say("do_not_disturb_on", call.language)
+
+    def _do_not_disturb_off(self, call: Call, leg: Leg, extension: str, argument: str) -> tuple[PlayItem, ...] | None:
+        self.set_do_not_disturb(extension, False)
+        return self._ex.announcer.say("do_not_disturb_off", call.language)
+
+    def set_do_not_disturb(self, extension: str, on: bool) -> None:
+        self.extension_state(extension).do_not_disturb = on
+        self._ex.log(facts.DoNotDisturb(device=f"extension:{extension}", on=on))
+
+    def _forward_always(self, call: Call, leg: Leg, extension: str, argument: str) -> tuple[PlayItem, ...] | None:
+        return self._forward(call, extension, "always", argument)
+
+    def _forward_busy(self, call: Call, leg: Leg, extension: str, argument: str) -> tuple[PlayItem, ...] | None:
+        return self._forward(call, extension, "busy", argument)
+
+    def _forward_no_answer(self, call: Call, leg: Leg, extension: str, argument: str) -> tuple[PlayItem, ...] | None:
+        return self._forward(call, extension, "no_answer", argument)
+
+    def _forward(self, call: Call, extension: str, when: str, argument: str) -> tuple[PlayItem, ...] | None:
+        self.set_forward(extension, when, f"number:{argument}" if argument else "")
+        return self._ex.announcer.say("forward_set" if argument else "forward_off", call.language)
+
+    def set_forward(self, extension: str, when: str, destination: str) -> None:
+        setattr(self.extension_state(extension), when, destination)
+        self._ex.log(
+            facts.Forwarding(device=f"extension:{extension}", when=when, destination=destination)  # type: ignore[arg-type]
+        )
+
+    def restore(self, event: facts.DoNotDisturb | facts.Forwarding) -> None:
+        """At start: what users chose before."""
+        extension = event.device.partition(":")[2]
+        if extension not in self._ex.settings.configuration.extensions:
+            return
+        state = self.extension_state(extension)
+        if isinstance(event, facts.DoNotDisturb):
+            state.do_not_disturb = event.on
+        else:
+            setattr(state, event.when, event.destination)
+
+    def _clock(self, call: Call, leg: Leg, extension: str, argument: str) -> tuple[PlayItem, ...] | None:
+        zone = ZoneInfo(self._ex.settings.configuration.locale.timezone)
+        moment = datetime.fromtimestamp(self._ex.wall, UTC).astimezone(zone)
+        forms = spoken_forms(call.language if call.language in ("en", "zh") else "en")
+        return self._ex.announcer.say(
+            "clock",
+            call.language,
+            number=forms.digits(extension),
+            date=forms.date(moment.date()),
+            time=forms.time(moment.time()),
+        )

@@ -1,0 +1,284 @@
+"""Which legs are recorded, where the files go, and what became of them."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, NamedTuple
+from zoneinfo import ZoneInfo
+
+from media import protocol as media
+from pbx.call.model import Call, Leg, RecordingNote
+from pbx.events import catalogue as facts
+
+if TYPE_CHECKING:
+    from pbx.app.exchange import Exchange
+
+
+class RestartRecording(NamedTuple):
+    """A leg whose recorder died is to be recorded again once its media is back."""
+
+    call: str
+    leg: str
+
+
+class RecordingControl:
+    def __init__(self, ex: Exchange, root: str) -> None:
+        self._ex = ex
+        self._root = root
+        self.disk = "ok"
+        self._calls: dict[str, tuple[str, str, str]] = {}
+        """Call, leg and path of every recorder that has not reported its end."""
+
+    def blocks_calls(self) -> bool:
+        """Whether the disk is full and the administrator wants calls refused then."""
+        return self.disk == "full" and self._ex.settings.configuration.recording.when_full == "reject"
+
+    # --- policy -----------------------------------------------------------------------------------------------
+
+    def leg_connected(self, call: Call, leg: Leg) -> None:
+        """A trunk's own policy begins with its answer; the rest waits for the conversation."""
+        entry = (
+            self._ex.settings.configuration.trunks.get(leg.device.partition(":")[2]) if leg.kind == "trunk" else None
+        )
+        if entry is not None and entry.recording is not None and self._wanted(call, leg):
+            self.start(call, leg)
+
+    def talk_started(self, call: Call, legs: list[str], agent: str) -> None:
+        """People talk: record the sides that are configured, by the most particular policy."""
+        sides = self._ex.settings.configuration.recording.sides
+        running = {note.leg for note in call.recordings.values() if note.state != "stopping"}
+        for name in legs:
+            leg = call.legs[name]
+            side = "trunk" if leg.kind == "trunk" else "agent"
+            alone = "trunk" not in {call.legs[other].kind for other in legs}
+            if (side in sides or alone) and name not in running and self._wanted(call, leg):
+                self.start(call, leg)
+                if side == "trunk" and "agent" not in sides:
+                    break
+                if alone:
+                    break
+        self.parties_changed(call)
+
+    def _wanted(self, call: Call, leg: Leg) -> bool:
+        agent = next((other.agent for other in call.legs.values() if other.agent and other.state == "connected"), "")
+        extension = next(
+            (other.device.partition(":")[2] for other in call.legs.values() if other.kind == "extension"), ""
+        )
+        trunk = next((other.device.partition(":")[2] for other in call.legs.values() if other.kind == "trunk"), "")
+        policy = self._ex.settings.recording_policy(trunk=trunk, extension=extension, queue=call.queue, agent=agent)
+        if policy.mode == "percentage":
+            return self._ex.ids.uniform(0.0, 100.0) < float(policy.percent or 0.0)
+        return policy.mode == "all"
+
+    # --- recorders --------------------------------------------------------------------------------------------
+
+    def start(self, call: Call, leg: Leg) -> RecordingNote | None:
+        """Record ``leg`` from now on; None where that is not possible or already done."""
+        ex = self._ex
+        if any(note.leg == leg.id and note.state != "stopping" for note in call.recordings.values()):
+            return None
+        if self.disk == "full":
+            ex.log(
+                facts.RecordingFailed(
+                    call=call.id, recording="", leg=leg.id, path="", reason="the disk is full", kept=False
+                )
+            )
+            return None
+        return self._begin(call, leg, self._path(call, leg), self._describe(call, leg))
+
+    def start_message(self, call: Call, leg: Leg, purpose: str) -> tuple[str, str]:
+        """Record a message of the caller. Returns the recorder's id and the path below the recordings folder."""
+        path = f"messages/{self._day(call)}/{purpose}-{self._ex.ids.token()}.wav"
+        note = self._begin(call, leg, path, {"kind": "message", "call": call.id, "caller": call.caller})
+        return note.id, note.path
+
+    def _begin(self, call: Call, leg: Leg, path: str, metadata: dict[str, str]) -> RecordingNote:
+        ex = self._ex
+        note = RecordingNote(id=ex.ids.token("rec-"), leg=leg.id, path=path, agent=leg.agent)
+        call.recordings[note.id] = note
+        self._calls[note.id] = (call.id, leg.id, path)
+        ex.media.send(
+            leg.gateway,
+            media.StartRecording(
+                id=ex.media.next_id(),
+                recording=note.id,
+                leg=leg.id,
+                path=f"{self._root}/{path}",
+                format=ex.settings.configuration.recording.format,
+                metadata=metadata,
+            ),
+        )
+        return note
+
+    def _describe(self, call: Call, leg: Leg) -> dict[str, str]:
+        parties = [
+            f"{other.device} {other.number}".strip()
+            for other in call.legs.values()
+            if other.state != "ended" and other.id != leg.id and other.state == "connected"
+        ]
+        return {
+            "call": call.id,
+            "caller": call.caller,
+            "called": call.called,
+            "direction": call.direction,
+            "recorded": leg.device,
+            "parties": ", ".join(parties),
+            "queue": call.queue,
+            "agent": call.agents[-1] if call.agents else leg.agent,
+        }
+
+    def _day(self, call: Call) -> str:
+        return f"{self._local(call):%Y/%m/%d}"
+
+    def _local(self, call: Call) -> datetime:
+        zone = ZoneInfo(self._ex.settings.configuration.locale.timezone)
+        return datetime.fromtimestamp(call.started_at or self._ex.wall, UTC).astimezone(zone)
+
+    def _path(self, call: Call, leg: Leg) -> str:
+        moment = self._local(call)
+        name = self._ex.settings.configuration.recording.name.format(
+            date=moment, time=moment, call=call.id, leg=leg.id, caller=call.caller, called=call.called
+        )
+        taken = sum(1 for note in call.recordings.values() if note.path.startswith(name))
+        # A name that an administrator's template lets climb out of the folder stays inside.
+        safe = "/".join(part for part in name.split("/") if part not in ("", ".", ".."))
+        return f"{safe}{f'-{taken + 1}' if taken else ''}.wav"
+
+    def stop(self, call: Call, recording: str) -> None:
+        note = call.recordings.get(recording)
+        if note is None or note.state == "stopping":
+            return
+        note.state = "stopping"
+        leg = call.legs[note.leg]
+        self._ex.media.send(leg.gateway, media.StopRecording(id=self._ex.media.next_id(), recording=recording))
+
+    def stop_all(self, call: Call) -> None:
+        for recording in list(call.recordings):
+            self.stop(call, recording)
+
+    def pause(self, call: Call, recording: str, *, mask: bool) -> None:
+        leg = call.legs[call.recordings[recording].leg]
+        self._ex.media.send(
+            leg.gateway, media.PauseRecording(id=self._ex.media.next_id(), recording=recording, mask=mask)
+        )
+
+    def resume(self, call: Call, recording: str) -> None:
+        leg = call.legs[call.recordings[recording].leg]
+        self._ex.media.send(leg.gateway, media.ResumeRecording(id=self._ex.media.next_id(), recording=recording))
+
+    def mask(self, call: Call, on: bool) -> None:
+        """Card data is being entered, or no more."""
+        for recording, note in call.recordings.items():
+            if note.state == "stopping":
+                continue
+            if on:
+                self.pause(call, recording, mask=True)
+            else:
+                self.resume(call, recording)
+
+    def parties_changed(self, call: Call) -> None:
+        """A new segment begins in every recording of the call."""
+        for note in call.recordings.values():
+            if note.state in ("recording", "starting") and call.legs[note.leg].state != "ended":
+                leg = call.legs[note.leg]
+                self._ex.media.send(
+                    leg.gateway,
+                    media.MarkRecording(
+                        id=self._ex.media.next_id(), recording=note.id, metadata=self._describe(call, leg)
+                    ),
+                )
+
+    def leg_ended(self, call: Call, leg: Leg) -> None:
+        for note in call.recordings.values():
+            if note.leg == leg.id:
+                self.stop(call, note.id)
+
+    def call_cleared(self, call: Call) -> None:
+        self.stop_all(call)
+
+    def gateway_lost(self, call: Call) -> None:
+        """Its recorders died with it; the files are repaired by the new one. Recording goes on in new files."""
+        legs = []
+        for recording, note in list(call.recordings.items()):
+            self._calls.pop(recording, None)
+            self._ex.log(
+                facts.RecordingFailed(
+                    call=call.id,
+                    recording=recording,
+                    leg=note.leg,
+                    path=note.path,
+                    reason="gateway restarted",
+                    kept=True,
+                )
+            )
+            if note.state != "stopping":
+                legs.append(note.leg)
+        call.recordings = {}
+        for leg in legs:
+            if call.legs[leg].state == "connected":
+                self._ex.inbox.append(RestartRecording(call.id, leg))
+
+    # --- what became of them ----------------------------------------------------------------------------------
+
+    def progressed(self, event: media.RecordingStarted | media.RecordingPaused | media.RecordingResumed) -> None:
+        call_id, leg_id, path = self._calls.get(event.recording, ("", "", ""))
+        call = self._ex.calls.get(call_id)
+        note = call.recordings.get(event.recording) if call else None
+        if not call_id:
+            return
+        if isinstance(event, media.RecordingStarted):
+            if note is not None and note.state == "starting":
+                note.state = "recording"
+            agent = note.agent if note else ""
+            self._ex.log(
+                facts.RecordingStarted(call=call_id, recording=event.recording, leg=leg_id, path=path, agent=agent)
+            )
+        elif isinstance(event, media.RecordingPaused):
+            if note is not None:
+                note.state = "masked" if event.masked else "paused"
+            self._ex.log(
+                facts.RecordingPaused(
+                    call=call_id, recording=event.recording, offset_ms=event.offset_ms, masked=event.masked
+                )
+            )
+        else:
+            if note is not None:
+                note.state = "recording"
+            self._ex.log(facts.RecordingResumed(call=call_id, recording=event.recording, offset_ms=event.offset_ms))
+
+    def finished(self, event: media.RecordingCompleted | media.RecordingFailed) -> None:
+        call_id, leg, path = self._calls.pop(event.recording, ("", event.leg, self._relative(event.path)))
+        call = self._ex.calls.get(call_id)
+        if call is not None:
+            call.recordings.pop(event.recording, None)
+        if isinstance(event, media.RecordingCompleted):
+            self._ex.log(
+                facts.RecordingCompleted(
+                    call=call_id,
+                    recording=event.recording,
+                    leg=leg,
+                    path=path,
+                    duration_ms=event.duration_ms,
+                    size_bytes=event.size_bytes,
+                    sha256=event.sha256,
+                )
+            )
+        else:
+            self._ex.log(
+                facts.RecordingFailed(
+                    call=call_id, recording=event.recording, leg=leg, path=path, reason=event.reason, kept=event.kept
+                )
+            )
+
+    def failed(self, recording: str, reason: str, *, kept: bool) -> None:
+        """The gateway would not even start it."""
+        call_id, leg, path = self._calls.get(recording, ("", "", ""))
+        self.finished(media.RecordingFailed(recording=recording, leg=leg, path=path, reason=reason, kept=kept))
+
+    def _relative(self, path: str) -> str:
+        return path.removeprefix(self._root).lstrip("/")
+
+    def adopt(self, call: Call) -> None:
+        """After a restart: recorders of ``call`` report to us again."""
+        for note in call.recordings.values():
+            self._calls[note.id] = (call.id, note.leg, note.path)

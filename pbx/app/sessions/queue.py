@@ -1,0 +1,167 @@
+"""A caller waits in a queue: music, announcements, and the phones of the agents it is offered to."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from pbx.acd.messages import (
+    AnnouncePosition,
+    Assigned,
+    Offer,
+    OfferWithdrawn,
+    Overflowed,
+    Queued,
+    QueueLeft,
+    Refused,
+)
+from pbx.app.sessions.base import Result, Session
+from pbx.app.sessions.dial import Target
+from pbx.app.sessions.talk import Talk
+from pbx.events import catalogue as facts
+from pbx.sip.events import Ended, Ringing
+
+if TYPE_CHECKING:
+    from pbx.app.exchange import Exchange
+    from pbx.call.model import Call, Leg
+
+_DECLINE = {486: "busy", 600: "busy", 603: "refused", 480: "unreachable", 408: "unreachable", 404: "unreachable"}
+
+
+class Queue(Session, kw_only=True):
+    """Serves the anchor until an agent answers, it leaves, or the queue sends it on."""
+
+    queue: str
+    anchor: str
+    priority: int | None = None
+    skills: dict[str, int] = {}
+    language: str = ""
+    agents: tuple[str, ...] = ()
+    """Preferred ones."""
+    offers: dict[str, list[str]] = {}
+    """Legs that ring, by offer."""
+
+    def owns(self, leg: str) -> bool:
+        return any(leg in legs for legs in self.offers.values())
+
+    def start(self, ex: Exchange, call: Call) -> None:
+        anchor = call.legs[self.anchor]
+        ex.legs.answer(anchor)
+        self._wait(ex, call)
+        ex.agents.enqueue(call, self)
+
+    def _wait(self, ex: Exchange, call: Call) -> None:
+        call.legs[self.anchor].waiting = f"music:{ex.settings.queue_music(self.queue)}"
+        ex.touch(call)
+
+    # --- what the ACD says --------------------------------------------------------------------------------------
+
+    def queued(self, ex: Exchange, call: Call, event: Queued) -> None:
+        if event.queue != self.queue:
+            self.queue = event.queue
+            self._wait(ex, call)
+        items = ex.announcer.greeting(self.queue, self.language or call.language)
+        if items:
+            ex.play(call, call.legs[self.anchor], items)
+
+    def announce(self, ex: Exchange, call: Call, event: AnnouncePosition) -> None:
+        items = ex.announcer.position(
+            event.queue, self.language or call.language, event.position, event.estimated_wait_s
+        )
+        if items and not call.legs[self.anchor].player:
+            ex.play(call, call.legs[self.anchor], items)
+
+    def offered(self, ex: Exchange, call: Call, event: Offer) -> None:
+        target = Target(device=event.device, number=event.device.partition(":")[2])
+        timeout = max(event.ring_until - ex.now, 1.0) + 5
+        legs, failure = ex.legs.dial(call, target, timeout=timeout, agent=event.agent, offer=event.offer)
+        if legs:
+            self.offers[event.offer] = legs
+        else:
+            status = failure[0] if failure else 480
+            ex.agents.decline(event.offer, _DECLINE.get(status, "failed"))
+
+    def withdrawn(self, ex: Exchange, call: Call, event: OfferWithdrawn) -> None:
+        taken = event.reason == "taken"
+        for leg in self.offers.pop(event.offer, []):
+            ex.legs.hangup(
+                call.legs[leg], cause=26 if taken else 19, reason="Call completed elsewhere" if taken else ""
+            )
+
+    def assigned(self, ex: Exchange, call: Call, event: Assigned) -> None:
+        legs = self.offers.pop(event.offer, [])
+        answered = next((leg for leg in legs if call.legs[leg].state == "connected"), "")
+        for leg in legs:
+            if leg != answered:
+                ex.legs.hangup(call.legs[leg], cause=26, reason="Call completed elsewhere")
+        if not answered:
+            # The phone hung up between its answer and the ACD's word.
+            ex.agents.finished(event.agent, event.item)
+            ex.end_call(call, cause=16, reason="agent hung up")
+            return
+        self._stop_waiting(ex, call)
+        call.agents.append(event.agent)
+        ex.replace(
+            call,
+            self,
+            Talk(call=call.id, legs=[self.anchor, answered], item=event.item, agent=event.agent),
+            Result(kind="answered", agent=event.agent, waited_s=event.waited_s),
+        )
+
+    def left(self, ex: Exchange, call: Call, event: QueueLeft | Overflowed | Refused) -> None:
+        """The item is out of the queue; the ACD named where to, or the session below decides."""
+        self._stop_waiting(ex, call)
+        destination = getattr(event, "destination", "")
+        kind: Any = "refused" if isinstance(event, Refused) else "overflow" if isinstance(event, Overflowed) else "left"
+        waited = getattr(event, "waited_s", 0.0)
+        ex.pop(call, self, Result(kind=kind, reason=event.reason, destination=destination, waited_s=waited))
+
+    def _stop_waiting(self, ex: Exchange, call: Call) -> None:
+        anchor = call.legs[self.anchor]
+        anchor.waiting = ""
+        ex.stop_play(anchor)
+        ex.touch(call)
+
+    # --- what the phones say ------------------------------------------------------------------------------------
+
+    def ringing(self, ex: Exchange, call: Call, leg: Leg, event: Ringing) -> None:
+        if leg.state == "dialing":
+            leg.state = "alerting"
+            ex.log(facts.Delivered(call=call.id, leg=leg.id, device=leg.device, agent=leg.agent))
+
+    def answered(self, ex: Exchange, call: Call, leg: Leg) -> None:
+        ex.agents.accept(leg.offer, leg)
+
+    def ended(self, ex: Exchange, call: Call, leg: Leg, event: Ended) -> None:
+        legs = self.offers.get(leg.offer, [])
+        if leg.id in legs:
+            legs.remove(leg.id)
+        if not legs and self.offers.pop(leg.offer, None) is not None:
+            ex.agents.decline(leg.offer, _DECLINE.get(event.status, "failed"))
+
+    def media_failed(self, ex: Exchange, call: Call, leg: Leg) -> None:
+        self.ended(ex, call, leg, Ended(leg=leg.id, by="local", status=503, cause=34, reason="no media port"))
+
+    def digit(self, ex: Exchange, call: Call, leg: Leg, digit: str) -> None:
+        if leg.id != self.anchor:
+            return
+        destination = ex.settings.queue_key(self.queue, digit)
+        if destination:
+            self.leave(ex, call, "exit_key", destination)
+        else:
+            ex.digit_below(call, self, leg, digit)
+
+    def leave(self, ex: Exchange, call: Call, reason: Any, destination: str = "") -> None:
+        """The caller chose to go."""
+        ex.agents.withdraw(call.id, reason)
+        self._stop_waiting(ex, call)
+        ex.pop(call, self, Result(kind="left", reason=reason, destination=destination))
+
+    def stop(self, ex: Exchange, call: Call, reason: str) -> None:
+        for legs in self.offers.values():
+            for leg in legs:
+                ex.legs.hangup(call.legs[leg], cause=16)
+        self.offers = {}
+        ex.agents.withdraw(call.id, "abandoned")
+
+    def describe(self) -> dict[str, Any]:
+        return {"stage": "queue", "queue": self.queue}

@@ -1,0 +1,113 @@
+"""The configuration as the sessions ask for it: short questions, worked out once per configuration."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Literal
+
+from media.protocol import Music
+from pbx.call.negotiation import MediaChoice
+from pbx.call.routing import CalendarState, NumberPlan
+from pbx.config.model import Configuration, RecordingPolicy, SecretSource, state_at
+
+
+class Settings:
+    """A configuration in force. Replaced as a whole on reload; live calls read the new one."""
+
+    def __init__(
+        self,
+        configuration: Configuration,
+        *,
+        music_folder: Path,
+        reveal: Callable[[SecretSource], str],
+        version: str = "",
+    ) -> None:
+        self.configuration = configuration
+        self.version = version
+        self.plan = NumberPlan(configuration)
+        self.country = configuration.locale.country
+        self.tone_country = self.country.lower()
+        self.language = configuration.locale.language
+        self.hold_music = "default"
+        self._music_folder = music_folder
+        self.reveal = reveal
+        """Gives the secret behind a source; raises KeyError for one that is not of this configuration."""
+        self._overrides: dict[str, CalendarState] = {}
+        self._choices: dict[str, MediaChoice] = {}
+        self.rtp_timeout_ms = int(configuration.rtp.timeout * 1000)
+        self.agents_by_extension = {
+            agent.extension: agent.id for agent in configuration.agents.values() if agent.extension
+        }
+
+    # --- media ------------------------------------------------------------------------------------------------
+
+    def media_of(self, device: str) -> MediaChoice:
+        """Codecs, digits and encryption that are used with ``device``."""
+        choice = self._choices.get(device)
+        if choice is None:
+            kind, _, name = device.partition(":")
+            table = self.configuration.extensions if kind == "extension" else self.configuration.trunks
+            entry = table.get(name)
+            choice = (
+                MediaChoice()
+                if entry is None
+                else MediaChoice(codecs=tuple(entry.codecs), dtmf=entry.dtmf, srtp=entry.srtp)
+            )
+            self._choices[device] = choice
+        return choice
+
+    def music(self, name: str) -> Music:
+        entry = self.configuration.music.get(name) or self.configuration.music.get("default")
+        folder = str(entry.folder) if entry is not None and entry.folder else str(self._music_folder)
+        return Music(folder=folder, gain_db=entry.gain_db if entry is not None else 0.0)
+
+    # --- queues -----------------------------------------------------------------------------------------------
+
+    def queue_music(self, queue: str) -> str:
+        entry = self.configuration.queues.get(queue)
+        return entry.music if entry else "default"
+
+    def queue_key(self, queue: str, digit: str) -> str:
+        """Destination of a key pressed while waiting; empty: it means nothing."""
+        entry = self.configuration.queues.get(queue)
+        target = entry.keys.get(digit) if entry else None
+        return str(target) if target else ""
+
+    # --- calendars --------------------------------------------------------------------------------------------
+
+    def calendar_state(self, calendar: str, wall: float) -> tuple[CalendarState, str]:
+        """State of a calendar and the name of its holiday; an override by hand comes first."""
+        override = self._overrides.get(calendar)
+        if override is not None:
+            return override, ""
+        entry = self.configuration.calendars.get(calendar)
+        if entry is None:
+            return "open", ""
+        found = state_at(entry, datetime.fromtimestamp(wall, UTC), self.configuration.locale.timezone)
+        return found.state, found.name
+
+    def override(self, calendar: str, state: Literal["open", "closed", "holiday", "auto"]) -> None:
+        if state == "auto":
+            self._overrides.pop(calendar, None)
+        else:
+            self._overrides[calendar] = state
+
+    # --- recording --------------------------------------------------------------------------------------------
+
+    def recording_policy(
+        self, *, trunk: str = "", extension: str = "", queue: str = "", agent: str = ""
+    ) -> RecordingPolicy:
+        """The most particular policy that says something: agent, queue, extension, trunk, then the general one."""
+        configuration = self.configuration
+        for table, name in (
+            (configuration.agents, agent),
+            (configuration.queues, queue),
+            (configuration.extensions, extension),
+            (configuration.trunks, trunk),
+        ):
+            entry = table.get(name) if name else None
+            if entry is not None and entry.recording is not None:
+                return entry.recording
+        return configuration.recording.policy
