@@ -146,6 +146,9 @@ class Incoming:
         if has_foreign_body(packet):
             endpoint.respond(tx, 415, headers="Accept: application/sdp\r\nAccept-Encoding: identity\r\n")
             return
+        if not _accepts_sdp(packet):
+            endpoint.respond(tx, 406, headers="Accept: application/sdp\r\n")
+            return
         endpoint.respond(tx, 100)
         origin = self._identify(tx, packet)
         if origin is None:
@@ -225,7 +228,12 @@ class Incoming:
         origin = self._identify(tx, packet)
         if origin is None:
             return
-        reply, outputs = self._registrar.register(packet.request, origin, packet.flow, endpoint.now)
+        try:
+            reply, outputs = self._registrar.register(packet.request, origin, packet.flow, endpoint.now)
+        except ValueError:
+            # A header of the peer that cannot be read, found late: To and Contact with schemes nobody knows.
+            endpoint.respond(tx, 400)
+            return
         endpoint.respond(tx, reply.status, reply.reason, headers=format_headers(reply.headers))
         for output in outputs:
             endpoint.emit(output)
@@ -257,6 +265,13 @@ class Incoming:
 
     def restore(self, state: dict[str, Any]) -> None:
         restore_leg(self._endpoint, state)
+
+
+def _accepts_sdp(packet: Packet) -> bool:
+    """Whether the caller would take a session description in the answer (RFC 4475 section 3.3.15)."""
+    values = packet.tokens("accept")
+    kinds = {value.partition(";")[0] for value in values}
+    return not values or not kinds.isdisjoint(("application/sdp", "application/*", "*/*"))
 
 
 def _user_of(uri: str) -> str:

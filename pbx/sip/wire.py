@@ -11,8 +11,9 @@ from __future__ import annotations
 import re
 from functools import lru_cache
 from typing import NamedTuple
+from urllib.parse import unquote
 
-from sipmessage import URI, Headers, Request, Response
+from sipmessage import URI, Headers, Parameters, Request, Response
 from sipmessage.message import COMPACT_FORMS
 
 from .commands import Flow
@@ -33,6 +34,11 @@ _VIA = re.compile(
     r"((?:;[^;,\"]*(?:\"(?:[^\"\\]|\\.)*\"[^;,\"]*)?)*)(,[^\r\n]*)?\Z",
     re.IGNORECASE,
 )
+_LENIENT_URI = re.compile(
+    r"(sips?):(?:([^@<>\"\s:]*)(?::([^@<>\"\s]*))?@)?"
+    r"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._\-]+)(?::(\d{1,5}))?((?:;[^;?\s<>\"]+)*)\Z"
+)
+"""What phones send besides the grammar: ``#`` in the user part, host names with underscores or ending in digits."""
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.\-]*:")
 _HEADER_LINE = re.compile(r"\r\n([A-Za-z0-9\-.!%*_+`'~]+)[ \t]*:[ \t]*([^\r\n]*)")
 _PLAIN_TAG = re.compile(r"(?:\"[^\"\\]*\" *|[^\"<;,]*)<sips?:[^<>\"\s]+>(?:;tag=([A-Za-z0-9\-.!%*_+`'~]+))?\Z")
@@ -188,7 +194,22 @@ def parse_uri(text: str) -> URI:
     """
     uri, _, _ = text.partition("?") if "@" not in text else _cut_uri_headers(text)
     scheme, colon, rest = uri.partition(":")
-    return URI.parse(scheme.lower() + colon + rest)
+    uri = scheme.lower() + colon + rest
+    try:
+        return URI.parse(uri)
+    except ValueError:
+        match = _LENIENT_URI.match(uri)
+        if match is None:
+            raise
+    _, user, password, host, port, params = match.groups()
+    return URI(
+        scheme=scheme.lower(),
+        host=host,
+        user=unquote(user) if user is not None else None,
+        password=unquote(password) if password is not None else None,
+        port=int(port) if port else None,
+        parameters=Parameters(**{name: value or None for name, value in parse_params(params).items()}),
+    )
 
 
 def _cut_uri_headers(text: str) -> tuple[str, str, str]:
@@ -309,14 +330,14 @@ def split_list(values: list[str]) -> list[str]:
 
 
 def parse_via(value: str) -> TopVia:
-    """The first value of a Via header line (RFC 3261 section 20.42). Raises ``PeerFault`` without an answer."""
+    """The first value of a Via header line (RFC 3261 section 20.42). Raises ``PeerFault`` (400)."""
     match = _VIA.match(value)
     if match is None:
-        raise PeerFault(0, "bad Via")
+        raise PeerFault(400, "Bad Via")
     transport, host, port, params, rest = match.groups()
     number = int(port) if port else None
     if number is not None and not 0 < number < 65536:
-        raise PeerFault(0, "bad Via port")
+        raise PeerFault(400, "Bad Via")
     return TopVia(transport.upper(), host, number, parse_params(params) if params else {}, rest or "")
 
 
@@ -438,12 +459,17 @@ def _read_essentials(packet: Packet) -> PeerFault | None:
     top = table.get("via")
     if top is None:
         raise PeerFault(0, "no Via")
-    packet.via = parse_via(top[1][0])
-    packet.branch = packet.via.params.get("branch", "")
     fault: PeerFault | None = None
+    try:
+        packet.via = parse_via(top[1][0])
+    except PeerFault:
+        # The answer goes back where the packet came from, with the Via as it is.
+        packet.via = TopVia("", "", None, {}, "")
+        fault = PeerFault(400, "Bad Via")
+    packet.branch = packet.via.params.get("branch", "")
     packet.call_id = _first(table, "call-id")
     if not packet.call_id or " " in packet.call_id:
-        fault = PeerFault(400, "Bad Call-ID" if packet.call_id else "Missing Call-ID")
+        fault = fault or PeerFault(400, "Bad Call-ID" if packet.call_id else "Missing Call-ID")
     packet.cseq = 0
     match = _CSEQ.match(_first(table, "cseq"))
     if match is None:

@@ -99,7 +99,7 @@ def stamp_via(packet: Packet) -> str:
     value = packet.headers["via"]
     host = via.host[1:-1] if via.host.startswith("[") else via.host
     wants_port = "rport" in via.params
-    if host == flow.host and not wants_port and "received" not in via.params:
+    if not host or (host == flow.host and not wants_port and "received" not in via.params):
         return value
     if not via.rest and "received" not in via.params and value.endswith(";rport"):
         return f"{value}={flow.port};received={flow.host}"
@@ -187,6 +187,6 @@ def format_headers(headers: HeaderLines) -> str:
 def get_response_flow(packet: Packet) -> Flow:
     """Where the response to ``packet`` goes (RFC 3261 section 18.2.2, RFC 3581 section 4)."""
     flow, via = packet.flow, packet.via
-    if flow.transport != "udp" or "rport" in via.params or via.port == flow.port:
+    if flow.transport != "udp" or "rport" in via.params or via.port == flow.port or not via.host:
         return flow
     return Flow("udp", flow.host, via.port or 5060, flow.listener, flow.connection)
