@@ -8,7 +8,7 @@ import click
 
 import pbx.ivr
 from pbx.cli.report import render, summarise, to_json
-from pbx.config.loader import Examined, examine
+from pbx.config.loader import examine
 from pbx.core.problems import Problem, has_errors, sort_problems
 
 
@@ -35,11 +35,6 @@ def command(folder: Path, flows: Path | None, form: str, strict: bool) -> None:
 def find_problems(folder: Path, flows: Path | None) -> tuple[Problem, ...]:
     """Of the configuration and of its flows, in the order of the files."""
     examined = examine(folder, flows=flows)
-    return sort_problems([*examined.problems, *_check_flows(examined, flows)])
-
-
-def _check_flows(examined: Examined, flows: Path | None) -> list[Problem]:
-    where = flows or (examined.configuration.flows if examined.configuration else None)
-    if where is None or not where.is_dir():
-        return []
-    return pbx.ivr.check_folder(where, examined.references)
+    where = examined.flows
+    found = pbx.ivr.check_folder(where, examined.references) if where is not None and where.is_dir() else []
+    return sort_problems([*examined.problems, *found])

@@ -18,7 +18,7 @@ TAB = "    "
 def render(problem: Problem) -> str:
     """Several lines, coloured; click takes the colours out where they do not belong."""
     colour = "red" if problem.severity == "error" else "yellow"
-    place = f"{problem.file}:{problem.line}:{problem.column}:"
+    place = f"{shorten(problem.file)}:{problem.line}:{problem.column}:"
     parts = [
         f"{click.style(place, bold=True)} {click.style(problem.severity + ':', fg=colour, bold=True)} {problem.message}"
     ]
@@ -36,6 +36,12 @@ def render(problem: Problem) -> str:
     if problem.hint:
         parts.append(f"   hint: {problem.hint}")
     return "\n".join(parts)
+
+
+def shorten(file: str) -> str:
+    """Relative to the working directory for what lies below it."""
+    path = Path(file)
+    return str(path.relative_to(Path.cwd())) if path.is_absolute() and path.is_relative_to(Path.cwd()) else file
 
 
 def to_json(problems: Iterable[Problem]) -> str:

@@ -50,6 +50,8 @@ class Examined:
     """Errors and warnings, in the order of the files."""
     references: References
     """What flows may refer to; complete as far as the files could be read."""
+    flows: Path | None
+    """The folder of flows, if it could be found out."""
 
 
 def load(folder: Path | str, *, flows: Path | str | None = None) -> Configuration:
@@ -80,7 +82,8 @@ def examine(folder: Path | str, *, flows: Path | str | None = None) -> Examined:
         if not has_errors(problems):
             problems += check_references.check(configuration, judged, references)
     ordered = sort_problems(problems)
-    return Examined(None if has_errors(ordered) else configuration, ordered, references)
+    where = configuration.flows if configuration is not None else None
+    return Examined(None if has_errors(ordered) else configuration, ordered, references, where)
 
 
 # --- files --------------------------------------------------------------------------------------------------------
