@@ -38,7 +38,7 @@ class Widening(Model):
     """Required skills with their least levels from then on; {} asks for none. Default: unchanged."""
     queues: tuple[Name, ...] = ()
     """Agents of these queues may take the call too."""
-    priority: int = 0
+    priority: Annotated[int, Field(ge=-100, le=100)] = 0
     """Added to the call's priority."""
 
 
@@ -130,7 +130,7 @@ class Queue(Model):
     """Required skills with their least levels."""
     widening: tuple[Widening, ...] = ()
     """Requirements that change with the time waited."""
-    priority: Annotated[int, Field(ge=-1000, le=1000)] = 0
+    priority: Annotated[int, Field(ge=0, le=100)] = 0
     """Priority of its calls; higher goes first."""
     ageing: Annotated[float, Field(ge=0)] = 1.0
     """Points of priority a call gains per minute waited, so that nobody starves."""

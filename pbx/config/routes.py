@@ -45,7 +45,7 @@ class InboundRoute(Model):
     """Where calls go on holidays; default: as closed."""
     language: Language | None = None
     """Language of the call; default: the trunk's."""
-    priority: Annotated[int, Field(ge=-1000, le=1000)] = 0
+    priority: Annotated[int, Field(ge=-100, le=100)] = 0
     """Added to the priority in queues."""
     recording: Policy | None = None
     """Recording of these calls; default: the trunk's."""

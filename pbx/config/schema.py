@@ -84,7 +84,7 @@ def _describe(definition: Schema, model: type[BaseModel]) -> None:
 
 
 def _loosen(schema: Any) -> Any:
-    """Accept what the loader accepts: `yes` as a switch, an empty item where nothing is required."""
+    """Accept what the loader accepts: `yes` as a switch, digits without quotes as text."""
     if isinstance(schema, list):
         return [_loosen(value) for value in schema]
     if not isinstance(schema, dict):
@@ -93,6 +93,8 @@ def _loosen(schema: Any) -> Any:
     if schema.get("type") == "boolean":
         loose.pop("type")
         loose["enum"] = _SWITCHES
+    if schema.get("type") == "string" and "enum" not in schema and "const" not in schema:
+        loose["type"] = ["string", "number"]
     return loose
 
 

@@ -95,5 +95,5 @@ class CallerClass(Model):
     """Numbers and patterns, as they are after the trunk's rewriting."""
     treatment: Literal["normal", "priority", "block"] = "normal"
     """Nothing by itself, a higher priority in queues, or refusal."""
-    priority: Annotated[int, Field(ge=-1000, le=1000)] = 0
+    priority: Annotated[int, Field(ge=-100, le=100)] = 0
     """Added to the priority in queues."""
