@@ -1,0 +1,123 @@
+"""SIP over UDP on real loopback sockets."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from pbx.adapters.transport import SipListener
+from pbx.sip.commands import Flow
+
+from .sip_net import Recorder, UdpPeer, make_message
+
+UDP = SipListener("udp", "udp", "127.0.0.1", 0)
+
+
+async def open_peer(host: str = "127.0.0.1") -> tuple[UdpPeer, tuple[str, int]]:
+    transport, peer = await asyncio.get_running_loop().create_datagram_endpoint(UdpPeer, local_addr=(host, 0))
+    return peer, transport.get_extra_info("sockname")[:2]
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "::1"])
+async def test_there_and_back(host: str) -> None:
+    async with Recorder(SipListener("main", "udp", host, 0)) as sip:
+        peer, address = await open_peer(host)
+        local = sip.transports.listener_address("main")
+        peer.transport.sendto(make_message("one"), local)  # type: ignore[attr-defined]
+        data, flow = await sip.next_packet()
+        assert data == make_message("one")
+        assert flow == Flow("udp", *address, "main")
+        assert sip.transports.local_address(flow) == local
+        sip.transports.send(flow, b"answer")
+        assert await peer.read() == b"answer"
+        sip.transports.send(Flow("udp", *address), b"without a listener's name")
+        assert await peer.read() == b"without a listener's name"
+        peer.transport.close()
+
+
+async def test_a_burst_arrives_whole_and_in_order() -> None:
+    async with Recorder(UDP) as sip:
+        peer, address = await open_peer()
+        for n in range(300):
+            peer.transport.sendto(make_message(str(n)), sip.transports.listener_address("udp"))  # type: ignore[attr-defined]
+        await sip.until(lambda: len(sip.packets) == 300)
+        assert [data for data, _ in sip.packets] == [make_message(str(n)) for n in range(300)]
+        # Fewer this way: the peer's socket has the system's default buffer.
+        for n in range(100):
+            sip.transports.send(Flow("udp", *address), b"%d" % n)
+        assert [await peer.read() for _ in range(100)] == [b"%d" % n for n in range(100)]
+        peer.transport.close()
+
+
+async def test_keep_alives_stay_below_and_stun_is_answered() -> None:
+    async with Recorder(UDP) as sip:
+        peer, (_, port) = await open_peer()
+        local = sip.transports.listener_address("udp")
+        for datagram in (b"", b"\0", b"\r\n\r\n", b"\0\0\0\0"):
+            peer.transport.sendto(datagram, local)  # type: ignore[attr-defined]
+        peer.transport.sendto(b"\0\1\0\0\x21\x12\xa4\x42" + b"t" * 12, local)  # type: ignore[attr-defined]
+        answer = await peer.read()
+        assert answer[:2] == b"\1\1"
+        assert int.from_bytes(answer[26:28], "big") ^ 0x2112 == port
+        peer.transport.sendto(make_message("real"), local)  # type: ignore[attr-defined]
+        assert (await sip.next_packet())[0] == make_message("real")
+        assert sip.packets == []
+        peer.transport.close()
+
+
+@pytest.mark.parametrize(
+    "flow",
+    [
+        Flow("udp", "sip.example.com", 5060),
+        Flow("udp", "127.0.0.1", 99999),
+        Flow("udp", "2001:db8::1", 5060),
+        Flow("tcp", "127.0.0.1", 5060),
+        Flow("ws", "127.0.0.1", 5060),
+    ],
+)
+async def test_what_cannot_be_sent_is_reported_later_never_raised(flow: Flow) -> None:
+    async with Recorder(UDP) as sip:
+        sip.transports.send(flow, b"x")
+        assert sip.closed == []
+        assert await sip.next_closed() == flow
+
+
+async def test_too_large_for_a_datagram_is_reported() -> None:
+    async with Recorder(UDP) as sip:
+        flow = Flow("udp", "127.0.0.1", 5060)
+        sip.transports.send(flow, b"x" * 70_000)
+        assert await sip.next_closed() == flow
+
+
+async def test_wildcard_listener_names_the_address_of_the_route() -> None:
+    async with Recorder(SipListener("udp", "udp", "0.0.0.0", 0)) as sip:
+        assert sip.transports.local_address(Flow("udp", "127.0.0.1", 5060))[0] == "127.0.0.1"
+        with pytest.raises(LookupError):
+            sip.transports.local_address(Flow("tls", "127.0.0.1", 5061))
+
+
+async def test_a_taken_port_names_the_listener_and_leaves_nothing_bound() -> None:
+    async with Recorder(UDP) as sip:
+        port = sip.transports.listener_address("udp")[1]
+        other = Recorder(SipListener("tcp", "tcp", "127.0.0.1", 0), SipListener("second", "udp", "127.0.0.1", port))
+        with pytest.raises(OSError, match="listener second"):
+            await other.transports.start()
+        with pytest.raises(KeyError):
+            other.transports.listener_address("tcp")
+
+
+async def test_reload_adds_and_removes_listeners_or_changes_nothing() -> None:
+    async with Recorder(UDP) as sip:
+        port = sip.transports.listener_address("udp")[1]
+        with pytest.raises(OSError, match="listener clash"):
+            await sip.transports.apply(
+                [SipListener("more", "tcp", "127.0.0.1", 0), SipListener("clash", "udp", "127.0.0.1", port)]
+            )
+        assert sip.transports.listener_address("udp")[1] == port
+        with pytest.raises(KeyError):
+            sip.transports.listener_address("more")
+        await sip.transports.apply([SipListener("more", "tcp", "127.0.0.1", 0)])
+        assert sip.transports.listener_address("more")[1]
+        with pytest.raises(KeyError):
+            sip.transports.listener_address("udp")
