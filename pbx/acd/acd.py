@@ -62,15 +62,17 @@ class Acd:
         floor.unmatched.extend(sorted(floor.items.values(), key=lambda item: item.place[:2]))
         return self._finish(now)
 
-    def set_queue_open(self, queue: str, is_open: bool, now: float) -> list[AnyOutput]:
-        """Service hours, or a supervisor's hand. Newcomers of a closed queue are refused (``closed``)."""
+    def set_queue_open(
+        self, queue: str, is_open: bool, now: float, reason: Literal["closed", "holiday"] = "closed"
+    ) -> list[AnyOutput]:
+        """Service hours, or a supervisor's hand. Newcomers of a closed queue are refused with the reason."""
         floor = self.floor
         record = floor.queues.get(queue)
         if record is None:
             return self._reject("set_queue_open", queue, "unknown_queue")
-        if record.open != is_open:
-            record.open = is_open
-            floor.out.append(QueueStateChanged(queue=queue, open=is_open))
+        if record.open != is_open or (not is_open and record.closed_for != reason):
+            record.open, record.closed_for = is_open, reason
+            floor.out.append(QueueStateChanged(queue=queue, open=is_open, reason="" if is_open else reason))
             if not is_open:
                 items.clear_queue(floor, record, now)
         return self._finish(now)
@@ -220,15 +222,30 @@ class Acd:
         """End the after-call work; the disposition is checked against the queue's."""
         floor = self.floor
         who = floor.agents.get(agent)
-        if who is None or who.after_call is None:
+        after = None if who is None else who.after_call
+        if who is None or after is None:
             return self._reject("wrap_up", agent, "no_after_call_work")
-        config = who.after_call.queue.config
+        config = after.queue.config
         if disposition and config.dispositions and disposition not in config.dispositions:
             return self._reject("wrap_up", agent, "unknown_disposition")
-        if config.disposition_required and not disposition:
+        if config.disposition_required and not (disposition or after.disposition):
             return self._reject("wrap_up", agent, "disposition_required")
         agents.end_after_call(floor, who, disposition, note, False, now)
         agents.settle(floor, who, now)
+        return self._finish(now)
+
+    def set_disposition(self, agent: str, item: str, disposition: str, note: str, now: float) -> list[AnyOutput]:
+        """Note the result while still talking or in after-call work, without ending either."""
+        who = self.floor.agents.get(agent)
+        held = None if who is None else who.work.get(item)
+        after = None if who is None else who.after_call
+        record = after if after is not None and after.item == item else held
+        if record is None or record.queue is None:
+            return self._reject("set_disposition", agent, "not_served_by_agent")
+        known = record.queue.config.dispositions
+        if disposition and known and disposition not in known:
+            return self._reject("set_disposition", agent, "unknown_disposition")
+        record.disposition, record.note = disposition, note
         return self._finish(now)
 
     def extend_wrap_up(self, agent: str, seconds: float, now: float) -> list[AnyOutput]:

@@ -14,8 +14,6 @@
 
 from __future__ import annotations
 
-from typing import Literal
-
 from .floor import Floor, close_pool, close_pools, open_pool
 from .messages import (
     AgentDeadlineMissed,
@@ -26,6 +24,7 @@ from .messages import (
     Rejected,
     WrapUpCompleted,
 )
+from .model import Presence
 from .records import Agent, Queue
 
 BUILT_IN_REASONS = frozenset(
@@ -91,7 +90,7 @@ def settle(floor: Floor, agent: Agent, now: float) -> None:
         elif agent.pooled:
             close_pool(agent, "voice")
         return
-    for channel in agent.config.capacity:
+    for channel in agent.capacity:
         free = has_room(agent, channel)
         if channel in agent.pooled:
             close_pool(agent, channel)
@@ -158,9 +157,10 @@ def _count_presence(floor: Floor, agent: Agent, previous: AgentState, state: Age
     logged_on = (state != "logged_off") - (previous != "logged_off")
     active = (state not in OFF_DUTY) - (previous not in OFF_DUTY)
     for seat in agent.seats.values():
-        seat.queue.logged_on += logged_on
-        seat.queue.active += active
-        watch_presence(floor, seat.queue, now)
+        if not seat.helper:
+            seat.queue.logged_on += logged_on
+            seat.queue.active += active
+            watch_presence(floor, seat.queue, now)
     if active < 0 and agent.personal:
         floor.unmatched.extend(place[2] for place in agent.personal)
 
@@ -174,18 +174,23 @@ def settle_again(floor: Floor, agent: Agent, now: float) -> None:
 def restore_presence(floor: Floor, agent: Agent) -> None:
     """Count an agent whose state was set from a snapshot, and set its deadline."""
     for seat in agent.seats.values():
-        seat.queue.logged_on += agent.state != "logged_off"
-        seat.queue.active += agent.state not in OFF_DUTY
+        if not seat.helper:
+            seat.queue.logged_on += agent.state != "logged_off"
+            seat.queue.active += agent.state not in OFF_DUTY
     _set_deadline(floor, agent)
 
 
-def is_staffed(queue: Queue, presence: Literal["always", "logged_on", "active"]) -> bool:
+def is_staffed(queue: Queue, presence: Presence) -> bool:
+    """Whether somebody is there, in the sense of ``presence``. Helpers of other queues do not count."""
+    if presence == "ready":
+        return any(queue.channel in seat.agent.pooled for seat in queue.seats.values() if not seat.helper)
     return presence == "always" or (queue.logged_on if presence == "logged_on" else queue.active) > 0
 
 
 def watch_presence(floor: Floor, queue: Queue, now: float) -> None:
     """Start or stop the grace of a queue that nobody serves."""
-    if is_staffed(queue, queue.config.stay_when):
+    presence = queue.config.stay_when
+    if is_staffed(queue, "active" if presence == "ready" else presence):
         if queue.empty_since is not None:
             queue.empty_since = None
             floor.timers.cancel(("queue", queue.name))
@@ -209,7 +214,7 @@ def has_room(agent: Agent, channel: str) -> bool:
         if channel == "voice" or offer.round.item.queue.channel == "voice":
             return False
         used += offer.round.item.queue.channel == channel
-    return used < agent.config.capacity.get(channel, 0)
+    return used < agent.capacity.get(channel, 0)
 
 
 # --- wishes --------------------------------------------------------------------------------------------------
@@ -286,7 +291,7 @@ def _settle_wish(floor: Floor, agent: Agent, now: float) -> None:
         report_state(floor, agent, agent.state)  # the wish is pending
 
 
-def pause(floor: Floor, agent: Agent, reason: str, seconds: float, now: float) -> None:
+def pause(agent: Agent, reason: str, seconds: float, now: float) -> None:
     """Not ready for a short while; the caller settles."""
     agent.pause_until = now + max(seconds, 1.0)
     agent.pause_reason = reason
@@ -315,25 +320,31 @@ def judge_reason(floor: Floor, agent: Agent, reason: str) -> str:
 def expire_agent(floor: Floor, agent: Agent, now: float) -> None:
     """The deadline of the agent's state has come."""
     if agent.state == "after_call_work":
-        end_after_call(floor, agent, "", "", True, now)
+        after = agent.after_call
+        assert after is not None
+        if after.queue.config.disposition_required and not after.disposition and after.until < after.limit_at:
+            _report_missed(floor, agent, now)
+            after.until = after.limit_at
+        else:
+            end_after_call(floor, agent, "", "", True, now)
         settle(floor, agent, now)
     elif agent.state == "not_ready" and agent.pause_until is not None:
         agent.pause_until = None
         settle(floor, agent, now)
     elif agent.state in ("talking", "not_ready"):
-        floor.out.append(
-            AgentDeadlineMissed(
-                agent=agent.id,
-                state=agent.state,
-                reason=agent.reason,
-                item=agent.state_item,
-                lasted_s=now - agent.since,
-            )
-        )
+        _report_missed(floor, agent, now)
         if agent.state == "talking":
             floor.timers.set(("agent", agent.id), now + floor.config.talk_check_s)
         elif floor.reasons[agent.reason].at_limit == "ready":
             wish_ready(floor, agent, now)
+
+
+def _report_missed(floor: Floor, agent: Agent, now: float) -> None:
+    floor.out.append(
+        AgentDeadlineMissed(
+            agent=agent.id, state=agent.state, reason=agent.reason, item=agent.state_item, lasted_s=now - agent.since
+        )
+    )
 
 
 def end_after_call(floor: Floor, agent: Agent, disposition: str, note: str, automatic: bool, now: float) -> None:
@@ -341,6 +352,7 @@ def end_after_call(floor: Floor, agent: Agent, disposition: str, note: str, auto
     after = agent.after_call
     assert after is not None
     agent.after_call = None
+    disposition, note = disposition or after.disposition, note or after.note
     floor.out.append(
         WrapUpCompleted(
             agent=agent.id,

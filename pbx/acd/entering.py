@@ -70,7 +70,7 @@ def judge_entry(floor: Floor, work: WorkItem, queue: Queue | None, name: str) ->
     if rule is not None and rule.blocked:
         return "blocked"
     if not queue.open:
-        return "closed"
+        return queue.closed_for
     if 0 < queue.config.max_length <= len(queue.items):
         return "full"
     if not is_staffed(queue, queue.config.join_when):
@@ -79,14 +79,18 @@ def judge_entry(floor: Floor, work: WorkItem, queue: Queue | None, name: str) ->
 
 
 def rank_place(floor: Floor, item: Item) -> None:
-    """Priority and place, from the item, the caller's rule and the queue; fixed as long as the item stays."""
+    """Priority and place, from the item, the caller's rule, the queue and its boosts; the item must be in no list."""
     work, config = item.work, item.queue.config
     rule = floor.callers.get(work.caller) or floor.tiers.get(work.tier)
-    priority = work.priority + config.priority + (0 if rule is None else rule.priority)
+    priority = work.priority + config.priority + item.plan.steps[item.step][2]
+    if rule is not None:
+        priority += rule.priority
     if work.vip or (rule is not None and rule.vip):
         priority += config.vip_priority
-    item.priority = min(max(priority, 0), MAX_PRIORITY)
-    item.place = (item.entered_at - item.priority * config.priority_step_s, item.seq, item)
+    item.priority = min(max(priority, -MAX_PRIORITY), MAX_PRIORITY)
+    worth = item.priority * config.priority_step_s
+    fairness_s = floor.config.fairness_s
+    item.place = (item.entered_at - min(max(worth, -fairness_s), fairness_s), item.seq, item)
 
 
 def _set_deadlines(floor: Floor, item: Item, now: float) -> None:
@@ -125,6 +129,8 @@ def find_destination(queue: Queue | None, reason: str) -> str:
     if queue is None:
         return ""
     overflow = queue.config.overflow
+    if reason == "holiday" and reason not in overflow:
+        reason = "closed"
     return overflow.get(reason) or overflow.get("*", "")
 
 
@@ -180,8 +186,10 @@ def find_due_overflow(item: Item, now: float) -> OverflowReason | None:
     queue = item.queue
     if item.leave_at is not None and item.leave_at <= now:
         return "max_wait"
-    if queue.removed or (not queue.open and queue.config.on_close == "overflow"):
+    if queue.removed:
         return "closed"
+    if not queue.open and queue.config.on_close == "overflow":
+        return queue.closed_for
     if queue.empty_since is not None and queue.empty_since + queue.config.stay_grace_s <= now and not item.callback:
         return "no_agents"
     return None

@@ -106,8 +106,6 @@ def validate(config: AcdConfig, floor: Floor) -> None:
         if queue.ring_timeout_s < 1.0 or queue.weight <= 0.0 or queue.priority_step_s < 0.0:
             raise ValueError(f"queue {queue.name}: ring time-out from 1 s, weight above 0, priority step from 0 s")
     for agent in config.agents:
-        if agent.capacity.get("voice", 0) > 1:
-            raise ValueError(f"agent {agent.id}: nobody talks to two callers at once")
         if any(level < 1 for level in agent.queues.values()):
             raise ValueError(f"agent {agent.id}: levels in queues start at 1")
 
@@ -149,6 +147,12 @@ def _install_agents(floor: Floor, configs: Iterable[AgentConfig]) -> list[Agent]
             agent.configure(config)
         agent.removed = False
         _seat_agent(floor, agent, old_seats)
+    _seat_helpers(floor)
+    for agent in floor.agents.values():
+        agent.by_channel = {
+            channel: tuple(seat for seat in agent.seats.values() if seat.queue.channel == channel)
+            for channel in agent.capacity
+        }
     gone = [agent for name, agent in floor.agents.items() if name not in names and not agent.removed]
     for agent in gone:
         agent.removed = True
@@ -169,10 +173,25 @@ def _seat_agent(floor: Floor, agent: Agent, old_seats: dict[str, dict[str, Seat]
         agent.seats[name] = queue.seats[agent.id] = seat
         queue.logged_on += agent.state != "logged_off"
         queue.active += agent.state not in ("logged_off", "not_ready")
-    agent.by_channel = {
-        channel: tuple(seat for seat in agent.seats.values() if seat.queue.channel == channel)
-        for channel in agent.config.capacity
-    }
+
+
+HELPER_LEVEL = 1000
+"""Level of the first helping queue's agents; the second's is one more, and so on: after all agents of the queue."""
+
+
+def _seat_helpers(floor: Floor) -> None:
+    """Give agents of helping queues a seat, beyond all levels of the queue's own agents."""
+    for queue in floor.queues.values():
+        own = set(queue.seats)
+        for n, helpers in enumerate(queue.config.helpers):
+            other = floor.queues.get(helpers.queue)
+            if other is None or other is queue:
+                continue
+            for seat in tuple(other.seats.values()):
+                if not seat.helper and seat.agent.id not in own:
+                    own.add(seat.agent.id)
+                    helper = Seat(seat.agent, queue, HELPER_LEVEL + n, helper=True)
+                    seat.agent.seats[queue.name] = queue.seats[seat.agent.id] = helper
 
 
 def rebuild_queue(queue: Queue) -> None:
@@ -195,7 +214,9 @@ def join_group(queue: Queue, seat: Seat) -> Group:
     """The group of agents who are like this one, as far as the queue's items can tell."""
     config = seat.agent.config
     levels = {skill: config.skills[skill] for skill in sorted(queue.known_skills) if skill in config.skills}
-    languages = frozenset(config.languages) if queue.config.match_language else frozenset()
+    languages: frozenset[str] = frozenset()
+    if queue.config.match_language:
+        languages = frozenset(config.languages) | {language.partition("-")[0] for language in config.languages}
     key = (seat.level, tuple(levels.items()), languages)
     group = queue.groups.get(key)
     if group is None:
@@ -267,14 +288,16 @@ def make_plan(queue: Queue, extra: dict[str, int], language: str) -> Plan:
     return plan
 
 
-def _widen(queue: Queue, extra: dict[str, int], language: str) -> Iterable[tuple[float, NeedClass]]:
+def _widen(queue: Queue, extra: dict[str, int], language: str) -> Iterable[tuple[float, NeedClass, int]]:
     config = queue.config
     times = {0.0}
     times.update(ring.after_s for need in config.skills for ring in need.rings)
     times.update(opening.after_s for opening in config.tiers)
+    times.update(helpers.after_s for helpers in config.helpers)
+    times.update(boost.after_s for boost in config.boosts)
     if language and config.language_after_s > 0:
         times.add(config.language_after_s)
-    previous: NeedClass | None = None
+    previous: tuple[NeedClass, int] | None = None
     for at in sorted(times):
         skills = dict(extra)
         for need in config.skills:
@@ -283,9 +306,10 @@ def _widen(queue: Queue, extra: dict[str, int], language: str) -> Iterable[tuple
                 skills[need.skill] = max(level, skills.get(need.skill, 0))
         dropped = language and config.language_after_s > 0 and at >= config.language_after_s
         need_class = _intern_need(queue, skills, "" if dropped else language, _max_level_at(config, at))
-        if need_class is not previous:
-            yield at, need_class
-        previous = need_class
+        step = need_class, sum(boost.priority for boost in config.boosts if boost.after_s <= at)
+        if step != previous:
+            yield at, *step
+        previous = step
 
 
 def _level_at(level: int, rings: list[tuple[float, int]], at: float) -> int:
@@ -298,6 +322,7 @@ def _level_at(level: int, rings: list[tuple[float, int]], at: float) -> int:
 def _max_level_at(config: QueueConfig, at: float) -> int | None:
     """The highest level reached at that time: just below the next one that is still closed; None: all."""
     closed = [opening.level for opening in config.tiers if opening.after_s > at]
+    closed += [HELPER_LEVEL + n for n, helpers in enumerate(config.helpers) if helpers.after_s > at]
     return min(closed) - 1 if closed else None
 
 
@@ -313,7 +338,7 @@ def _intern_need(queue: Queue, skills: dict[str, int], language: str, max_level:
 def _forget_plans(queue: Queue) -> None:
     used = {id(item.plan) for item in queue.items.values()}
     queue.plans = {key: plan for key, plan in queue.plans.items() if id(plan) in used}
-    kept = {id(need) for plan in queue.plans.values() for _, need in plan.steps}
+    kept = {id(need) for plan in queue.plans.values() for _, need, _ in plan.steps}
     queue.needs = {key: need for key, need in queue.needs.items() if id(need) in kept}
 
 

@@ -91,7 +91,7 @@ def _check_agents(floor: Floor) -> Iterator[str]:
         if any(offer not in floor.offers for offer in agent.offers):
             yield f"{agent!r} holds an offer that is gone"
         yield from _check_holding(floor, agent)
-        for channel in agent.config.capacity:
+        for channel in agent.capacity:
             if (channel in agent.pooled) != has_room(agent, channel):
                 yield f"{agent!r} is {'' if channel in agent.pooled else 'not '}listed for {channel}"
         for place in agent.personal:
@@ -118,7 +118,7 @@ def _check_queues(floor: Floor) -> Iterator[str]:
         for need in queue.needs.values():
             if need.waiting != sorted(need.waiting):
                 yield f"{queue!r} is out of order"
-        agents = [seat.agent for seat in queue.seats.values()]
+        agents = [seat.agent for seat in queue.seats.values() if not seat.helper]
         if queue.logged_on != sum(agent.state != "logged_off" for agent in agents):
             yield f"{queue!r} counts {queue.logged_on} agents logged on"
         if queue.active != sum(agent.state not in OFF_DUTY for agent in agents):

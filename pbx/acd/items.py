@@ -96,7 +96,8 @@ def fail_callback(floor: Floor, agent: Agent, item_id: str, now: float) -> None:
     floor.items[item.id] = queue.items[item.id] = item
     item.plan = make_plan(queue, item.work.skills, item.work.language)
     item.step = 0
-    widen_item(item, now)
+    rank_place(floor, item)
+    widen_item(floor, item, now)
     item.state = "deferred"
     item.resume_at = now + rules.retry_s
     schedule_item(floor, item)
@@ -133,13 +134,14 @@ def expire_item(floor: Floor, item: Item, now: float) -> None:
 
 
 def _widen(floor: Floor, item: Item, now: float) -> None:
-    if item.state != "waiting":
-        widen_item(item, now)
-        return
     steps = item.plan.steps
-    if item.step + 1 < len(steps) and item.joined_at + steps[item.step + 1][0] <= now:
+    if item.step + 1 >= len(steps) or item.joined_at + steps[item.step + 1][0] > now:
+        return
+    if item.state == "deferred":
+        widen_item(floor, item, now)
+    else:
         take_item(item)
-        widen_item(item, now)
+        widen_item(floor, item, now)
         put_item(item)
         floor.unmatched.append(item)
 
@@ -158,9 +160,9 @@ def refit(floor: Floor, item: Item, now: float) -> None:
     waiting = item.state in ("waiting", "reserved")
     if waiting:
         take_item(item)
-    rank_place(floor, item)
     item.step = 0
-    widen_item(item, now)
+    rank_place(floor, item)
+    widen_item(floor, item, now)
     max_wait_s = item.queue.config.max_wait_s
     item.leave_at = item.joined_at + max_wait_s if max_wait_s > 0 and not item.callback else None
     if waiting:
@@ -182,10 +184,15 @@ def finish(floor: Floor, agent: Agent, item_id: str, now: float) -> None:
     queue = work.queue
     if queue is not None:
         config = queue.config
-        note_handled(queue, now - work.moment + config.after_call_work_s)
-        if config.after_call_work_s > 0:
+        after_call_work_s = agent.config.after_call_work_s
+        if after_call_work_s is None:
+            after_call_work_s = config.after_call_work_s
+        note_handled(queue, now - work.moment + after_call_work_s)
+        if after_call_work_s > 0:
             if agent.after_call is not None:
                 end_after_call(floor, agent, "", "", True, now)
-            limit_at = now + max(config.after_call_work_limit_s, config.after_call_work_s)
-            agent.after_call = AfterCall(item_id, queue, now, now + config.after_call_work_s, limit_at)
+            limit_at = now + max(config.after_call_work_limit_s, after_call_work_s)
+            after = AfterCall(item_id, queue, now, now + after_call_work_s, limit_at)
+            after.disposition, after.note = work.disposition, work.note
+            agent.after_call = after
     settle(floor, agent, now)

@@ -46,7 +46,7 @@ class WorkItem(msgspec.Struct, frozen=True, kw_only=True):
     tier: str = ""
     """Customer tier, for caller rules."""
     priority: int = 0
-    """0..100; each point is worth ``priority_step_s`` seconds of waiting."""
+    """-1000..1000; each point is worth ``priority_step_s`` seconds of waiting."""
     vip: bool = False
     skills: dict[str, int] = {}
     """Skills beyond the queue's own, with their level."""
@@ -225,7 +225,7 @@ class WrapUpCompleted(Output, frozen=True, kw_only=True, gc=False):
     note: str = ""
     lasted_s: float
     automatic: bool
-    """Ended by its deadline."""
+    """Ended by its deadline, or because the agent went."""
     missing: bool = False
     """A disposition was required and none was given."""
 
@@ -246,6 +246,8 @@ class AgentDeadlineMissed(Output, frozen=True, kw_only=True, gc=False):
 class QueueStateChanged(Output, frozen=True, kw_only=True, gc=False):
     queue: str
     open: bool
+    reason: str = ""
+    """Why it is closed: ``closed`` or ``holiday``."""
 
 
 class Rejected(Output, frozen=True, kw_only=True, gc=False):

@@ -10,10 +10,10 @@ from typing import Literal
 
 import msgspec
 
-Presence = Literal["always", "logged_on", "active"]
-"""Who must be there: nobody, an agent logged on, or an agent logged on and not paused (he may be busy)."""
+Presence = Literal["always", "logged_on", "active", "ready"]
+"""Who must be there: nobody, an agent logged on, one logged on and not paused (he may be busy), or one free now."""
 
-OverflowReason = Literal["closed", "full", "no_agents", "max_wait", "blocked"]
+OverflowReason = Literal["closed", "holiday", "full", "no_agents", "max_wait", "blocked"]
 """Why an item cannot enter a queue or cannot stay in it."""
 
 
@@ -39,6 +39,20 @@ class TierOpening(msgspec.Struct, frozen=True):
     after_s: float
 
 
+class Helpers(msgspec.Struct, frozen=True):
+    """Agents of another queue who may serve this one too, after ``after_s`` seconds and after all of its own."""
+
+    queue: str
+    after_s: float
+
+
+class Boost(msgspec.Struct, frozen=True):
+    """Priority added after ``after_s`` seconds in the queue."""
+
+    after_s: float
+    priority: int
+
+
 class CallbackRules(msgspec.Struct, frozen=True):
     """How a caller who asked to be called back is tried."""
 
@@ -58,8 +72,10 @@ class QueueConfig(msgspec.Struct, frozen=True, kw_only=True):
     # who may serve
     skills: tuple[SkillNeed, ...] = ()
     tiers: tuple[TierOpening, ...] = ()
+    helpers: tuple[Helpers, ...] = ()
+    boosts: tuple[Boost, ...] = ()
     match_language: bool = False
-    """Agents must speak the item's language (agents that name no language speak all)."""
+    """Agents must speak the item's language; ``zh-HK`` serves ``zh`` too; agents that name no language speak all."""
     language_after_s: float = 0.0
     """Drop the language requirement after so long; 0: never."""
 
@@ -69,7 +85,8 @@ class QueueConfig(msgspec.Struct, frozen=True, kw_only=True):
     vip_priority: int = 5
     """Added for a VIP."""
     priority_step_s: float = 60.0
-    """Seconds of waiting that one point of priority is worth; so age overtakes priority and nobody starves."""
+    """Seconds of waiting that one point of priority is worth, all together at most ``fairness_s``: age overtakes
+    priority, and nobody starves."""
     weight: float = 1.0
     """Importance against other queues when an agent of several becomes free."""
     service_level_s: float = 20.0
@@ -85,6 +102,11 @@ class QueueConfig(msgspec.Struct, frozen=True, kw_only=True):
     """How long it may last with all extensions."""
     dispositions: tuple[str, ...] = ()
     disposition_required: bool = False
+    """After-call work then goes on to its limit if none was given."""
+    miss_limit: int = 0
+    """Missed offers in a row that make an agent not ready; 0: as ``AcdConfig.miss_limit``."""
+    miss_rest_s: float = 0.0
+    """He is ready again by himself after so long; 0: only when he says so."""
 
     # limits and overflow
     max_wait_s: float = 0.0
@@ -94,7 +116,7 @@ class QueueConfig(msgspec.Struct, frozen=True, kw_only=True):
     join_when: Presence = "logged_on"
     """Who must be there for a newcomer to be let in."""
     stay_when: Presence = "always"
-    """Who must be there for those waiting to stay."""
+    """Who must be there for those waiting to stay; ``ready`` counts as ``active``, for a busy agent comes free."""
     stay_grace_s: float = 10.0
     """How long nobody may be there before the waiting items overflow."""
     on_close: Literal["keep", "overflow"] = "keep"
@@ -123,8 +145,10 @@ class AgentConfig(msgspec.Struct, frozen=True, kw_only=True):
     skills: dict[str, int] = {}
     languages: tuple[str, ...] = ()
     """None: all."""
+    after_call_work_s: float | None = None
+    """Instead of the queue's."""
     capacity: dict[str, int] = msgspec.field(default_factory=lambda: {"voice": 1})
-    """Items at once per channel; voice is never more than 1."""
+    """Items at once per channel; of voice never more than 1."""
     team: str = ""
     device: str = ""
     """The usual phone, where log-on names none."""
@@ -169,7 +193,7 @@ class AcdConfig(msgspec.Struct, frozen=True, kw_only=True):
     failure_pause_s: float = 30.0
     """Pause after an offer that was missed, declined, or failed at the phone; at least one second each."""
     fairness_s: float = 900.0
-    """Who has waited so long is served before everybody who came later, whatever queue or priority."""
+    """Who has waited so long is served before those who came later, whatever queue or priority (docs/acd.md)."""
     talk_check_s: float = 4 * 3600.0
     """A talk this long is reported, so that it can be checked against the live calls."""
     max_moves: int = 8
@@ -178,5 +202,5 @@ class AcdConfig(msgspec.Struct, frozen=True, kw_only=True):
     """How many agents a kept decision lists at most; 0 keeps only the counts."""
 
 
-MAX_PRIORITY = 100
-"""Priorities are cut to 0..100."""
+MAX_PRIORITY = 1000
+"""Priorities are cut to -1000..1000."""

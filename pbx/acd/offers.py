@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from .agents import pause, settle
-from .entering import find_due_overflow, overflow_item
+from .entering import find_due_overflow, overflow_item, rank_place
 from .estimate import note_taken
 from .floor import Floor, put_item, remove_item, schedule_item
 from .messages import Assigned, DeclineReason, OfferEnd, OfferWithdrawn, Rejected
-from .records import Agent, Item, OfferRecord, Round, Work
+from .records import Item, OfferRecord, Round, Work
 
 RESULTS: dict[DeclineReason, OfferEnd] = {
     "refused": "declined",
@@ -67,7 +67,7 @@ def decline(floor: Floor, offer_id: str, reason: DeclineReason, now: float) -> N
     if offer is None:
         floor.out.append(Rejected(command="decline", subject=offer_id, reason="unknown_offer"))
         return
-    end_offer(floor, offer, RESULTS[reason], reason, now)
+    end_offer(floor, offer, RESULTS.get(reason, "declined"), reason, now)
 
 
 def end_offer(floor: Floor, offer: OfferRecord, result: OfferEnd, reason: str, now: float) -> None:
@@ -75,7 +75,7 @@ def end_offer(floor: Floor, offer: OfferRecord, result: OfferEnd, reason: str, n
     agent, round_ = offer.agent, offer.round
     _drop_offer(floor, offer)
     round_.declined.add(agent)
-    _penalise(floor, agent, result, now)
+    _penalise(floor, offer, result, now)
     _report_end(floor, offer, result, reason, now)
     settle(floor, agent, now)
     if not round_.offers:
@@ -92,7 +92,7 @@ def expire_round(floor: Floor, round_: Round, now: float) -> None:
     end_round(floor, round_)
     for offer in offers:
         if not together:
-            _penalise(floor, offer.agent, "no_answer", now)
+            _penalise(floor, offer, "no_answer", now)
         _report_end(floor, offer, "no_answer", "no_answer", now)
         settle(floor, offer.agent, now)
     put_back(floor, round_.item, now)
@@ -111,7 +111,7 @@ def withdraw_round(floor: Floor, round_: Round, reason: str, now: float) -> None
 
 def put_back(floor: Floor, item: Item, now: float) -> None:
     """After a failed round: to the old place, with the needs as wide as they are by now, or out if it is time."""
-    widen_item(item, now)
+    widen_item(floor, item, now)
     reason = find_due_overflow(item, now)
     if reason is not None:
         overflow_item(floor, item, reason, now)
@@ -122,15 +122,15 @@ def put_back(floor: Floor, item: Item, now: float) -> None:
     floor.unmatched.append(item)
 
 
-def widen_item(item: Item, now: float) -> bool:
-    """Move to the step that the wait has reached; the item must be in no class. True if it changed."""
+def widen_item(floor: Floor, item: Item, now: float) -> None:
+    """Move to the step that the wait has reached, with its priority; the item must be in no list."""
     steps = item.plan.steps
     step = item.step
     while step + 1 < len(steps) and item.joined_at + steps[step + 1][0] <= now:
         step += 1
-    changed = step != item.step
-    item.step = step
-    return changed
+    if step != item.step:
+        item.step = step
+        rank_place(floor, item)
 
 
 def end_round(floor: Floor, round_: Round) -> None:
@@ -161,19 +161,22 @@ def _report_end(floor: Floor, offer: OfferRecord, result: OfferEnd, reason: str,
     )
 
 
-def _penalise(floor: Floor, agent: Agent, result: OfferEnd, now: float) -> None:
-    """Missed offers make an agent not ready: for a pause, and for good after ``miss_limit`` in a row."""
-    config = floor.config
+def _penalise(floor: Floor, offer: OfferRecord, result: OfferEnd, now: float) -> None:
+    """Missed offers make an agent not ready: for a pause, and for longer after ``miss_limit`` in a row."""
+    agent, queue, config = offer.agent, offer.round.item.queue.config, floor.config
     if result == "withdrawn" or agent.log_off_pending or not agent.ready_wanted:
         return
     if result == "declined":
-        pause(floor, agent, "declined", config.decline_pause_s, now)
+        pause(agent, "declined", config.decline_pause_s, now)
     elif result == "unreachable":
-        pause(floor, agent, "device_failed", config.failure_pause_s, now)
+        pause(agent, "device_failed", config.failure_pause_s, now)
     else:
         agent.misses += 1
-        if agent.misses >= config.miss_limit:
+        if agent.misses < (queue.miss_limit or config.miss_limit):
+            pause(agent, "no_answer", config.miss_pause_s, now)
+        elif queue.miss_rest_s > 0:
+            agent.misses = 0
+            pause(agent, "no_answer", queue.miss_rest_s, now)
+        else:
             agent.ready_wanted = False
             agent.wanted_reason = "no_answer"
-        else:
-            pause(floor, agent, "no_answer", config.miss_pause_s, now)

@@ -140,11 +140,11 @@ class NeedClass:
 
 
 class Plan:
-    """How the needs of a kind of item widen with the time in the queue: (seconds, class), the first at 0."""
+    """How the needs and the priority of a kind of item change with the time in the queue: the first step at 0."""
 
     __slots__ = ("steps",)
 
-    def __init__(self, steps: tuple[tuple[float, NeedClass], ...]) -> None:
+    def __init__(self, steps: tuple[tuple[float, NeedClass, int], ...]) -> None:
         self.steps = steps
 
 
@@ -163,9 +163,11 @@ class Group:
 class Seat:
     """One agent in one queue."""
 
-    __slots__ = ("agent", "group", "level", "queue", "queue_calls", "turn")
+    __slots__ = ("agent", "group", "helper", "level", "queue", "queue_calls", "turn")
 
-    def __init__(self, agent: Agent, queue: Queue, level: int) -> None:
+    def __init__(self, agent: Agent, queue: Queue, level: int, helper: bool = False) -> None:
+        self.helper = helper
+        """Of another queue that helps this one."""
         self.agent = agent
         self.queue = queue
         self.level = level
@@ -205,6 +207,7 @@ class Queue:
         "logged_on",
         "name",
         "needs",
+        "closed_for",
         "open",
         "plans",
         "rate",
@@ -220,6 +223,7 @@ class Queue:
     def __init__(self, config: QueueConfig, strategy: Strategy) -> None:
         self.name = config.name
         self.open = True
+        self.closed_for: Literal["closed", "holiday"] = "closed"
         self.removed = False
         """No longer configured: serves who is in it, lets nobody in."""
         self.needs: dict[tuple[object, ...], NeedClass] = {}
@@ -272,7 +276,7 @@ class Queue:
 class Work:
     """What an agent is talking to: an item of a queue, or a direct call (no queue)."""
 
-    __slots__ = ("channel", "entry", "item", "moment", "queue", "record")
+    __slots__ = ("channel", "disposition", "item", "moment", "note", "queue", "record")
 
     def __init__(self, item: str, channel: str, queue: Queue | None, moment: float, record: Item | None) -> None:
         self.item = item
@@ -281,13 +285,15 @@ class Work:
         self.moment = moment
         """When it began."""
         self.record = record
+        self.disposition = ""
+        self.note = ""
         """The item as it was in the queue, for a callback that may have to go back."""
 
 
 class AfterCall:
     """After-call work."""
 
-    __slots__ = ("item", "limit_at", "queue", "started", "until")
+    __slots__ = ("disposition", "item", "limit_at", "note", "queue", "started", "until")
 
     def __init__(self, item: str, queue: Queue, started: float, until: float, limit_at: float) -> None:
         self.item = item
@@ -295,6 +301,8 @@ class AfterCall:
         self.started = started
         self.until = until
         self.limit_at = limit_at
+        self.disposition = ""
+        self.note = ""
 
 
 class Agent:
@@ -304,6 +312,7 @@ class Agent:
         "after_call",
         "by_channel",
         "calls",
+        "capacity",
         "config",
         "device",
         "device_ok",
@@ -366,7 +375,8 @@ class Agent:
 
     def configure(self, config: AgentConfig) -> None:
         self.config = config
-        self.voice_only = set(config.capacity) == {"voice"}
+        self.capacity = {channel: 1 if channel == "voice" else n for channel, n in config.capacity.items() if n > 0}
+        self.voice_only = set(self.capacity) == {"voice"}
 
     def __repr__(self) -> str:
         return f"<Agent {self.id} {self.state}>"

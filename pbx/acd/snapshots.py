@@ -53,6 +53,7 @@ def _ago(at: float | None, now: float) -> float | None:
 def _save_queue(queue: Queue, now: float) -> dict[str, Any]:
     return {
         "open": queue.open,
+        "closed_for": queue.closed_for,
         "turns": queue.turns,
         "gaps": queue.gaps,
         "gap_mean": queue.gap_mean,
@@ -100,6 +101,8 @@ def _save_agent(agent: Agent, now: float) -> dict[str, Any]:
                 "channel": work.channel,
                 "queue": None if work.queue is None else work.queue.name,
                 "moment": work.moment - now,
+                "disposition": work.disposition,
+                "note": work.note,
             }
             for work in agent.work.values()
         ],
@@ -111,6 +114,8 @@ def _save_agent(agent: Agent, now: float) -> dict[str, Any]:
             "started": after.started - now,
             "until": after.until - now,
             "limit_at": after.limit_at - now,
+            "disposition": after.disposition,
+            "note": after.note,
         },
     }
 
@@ -156,7 +161,7 @@ def _at(ago: float | None, base: float) -> float | None:
 
 
 def _restore_queue(floor: Floor, queue: Queue, saved: dict[str, Any], base: float) -> None:
-    queue.open = saved["open"]
+    queue.open, queue.closed_for = saved["open"], saved["closed_for"]
     queue.turns = saved["turns"]
     queue.gaps, queue.gap_mean = saved["gaps"], saved["gap_mean"]
     queue.handled, queue.handling_mean = saved["handled"], saved["handling_mean"]
@@ -179,7 +184,7 @@ def _restore_item(floor: Floor, saved: dict[str, Any], base: float, now: float) 
     known = (floor.agents.get(agent) for agent in dict.fromkeys(work.preferred_agents))
     item.reserved_for = tuple(agent for agent in known if agent is not None)
     rank_place(floor, item)
-    widen_item(item, now)
+    widen_item(floor, item, now)
     return item
 
 
@@ -210,6 +215,7 @@ def _restore_agent(
     for held in saved["work"]:
         queue = None if held["queue"] is None else floor.queues.get(held["queue"])
         work = Work(held["item"], held["channel"], queue, base + held["moment"], records.get(held["item"]))
+        work.disposition, work.note = held["disposition"], held["note"]
         agent.work[work.item] = work
         floor.holders[work.item] = (agent, work)
     after = saved["after_call"]
@@ -221,6 +227,7 @@ def _restore_agent(
             base + after["until"],
             base + after["limit_at"],
         )
+        agent.after_call.disposition, agent.after_call.note = after["disposition"], after["note"]
 
 
 def _restore_round(floor: Floor, saved: dict[str, Any], base: float) -> None:

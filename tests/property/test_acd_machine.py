@@ -27,8 +27,10 @@ from pbx.acd.messages import (
 from pbx.acd.model import (
     AcdConfig,
     AgentConfig,
+    Boost,
     CallbackRules,
     CallerRule,
+    Helpers,
     QueueConfig,
     ReasonConfig,
     Ring,
@@ -62,17 +64,23 @@ def queue_configs(name: str) -> st.SearchStrategy[QueueConfig]:
         strategy=st.sampled_from(sorted(STRATEGIES)),
         skills=st.lists(skill_needs, max_size=2, unique_by=lambda need: need.skill).map(tuple),
         tiers=st.sampled_from([(), (TierOpening(2, 8.0),), (TierOpening(2, 8.0), TierOpening(3, 20.0))]),
+        helpers=st.sampled_from([(), (Helpers("sales", 6.0),), (Helpers("vip", 0.0), Helpers("support", 9.0))]),
+        boosts=st.sampled_from([(), (Boost(4.0, 1), Boost(11.0, 5))]),
         match_language=st.booleans(),
         language_after_s=st.sampled_from([0.0, 12.0]),
-        priority=st.integers(0, 3),
+        priority=st.integers(-3, 3),
+        disposition_required=st.booleans(),
+        after_call_work_limit_s=st.just(60.0),
+        miss_limit=st.sampled_from([0, 1, 3]),
+        miss_rest_s=st.sampled_from([0.0, 20.0]),
         weight=st.sampled_from([0.5, 1.0, 3.0]),
         ring_timeout_s=st.sampled_from([3.0, 10.0]),
         ring_all_limit=st.sampled_from([2, 24]),
         after_call_work_s=st.sampled_from([0.0, 6.0]),
         max_wait_s=st.sampled_from([0.0, 25.0, 60.0]),
         max_length=st.sampled_from([0, 2, 5]),
-        join_when=st.sampled_from(["always", "logged_on", "active"]),
-        stay_when=st.sampled_from(["always", "logged_on", "active"]),
+        join_when=st.sampled_from(["always", "logged_on", "active", "ready"]),
+        stay_when=st.sampled_from(["always", "logged_on", "active", "ready"]),
         on_close=st.sampled_from(["keep", "overflow"]),
         overflow=st.sampled_from(
             [{}, {"max_wait": "voicemail:1"}, {"*": "queue:sales"}, {"*": "queue:vip"}, {"full": "queue:support"}]
@@ -93,8 +101,9 @@ def agent_configs(name: str) -> st.SearchStrategy[AgentConfig]:
         id=st.just(name),
         queues=st.dictionaries(st.sampled_from(QUEUES), st.integers(1, 3), max_size=4),
         skills=skill_levels,
-        languages=st.sampled_from([(), ("zh",), ("zh", "en")]),
+        languages=st.sampled_from([(), ("zh-HK",), ("zh", "en")]),
         capacity=agent_capacities,
+        after_call_work_s=st.sampled_from([None, 0.0, 9.0]),
         device=st.just(f"extension:{name}"),
     )
 
@@ -284,15 +293,19 @@ class AcdMachine(RuleBasedStateMachine):
     def wrap_up(self, agent: str) -> None:
         self.take(self.acd.wrap_up(agent, self.now, "done"))
 
+    @rule(agent=st.sampled_from(AGENTS), item=st.integers(1, 10), disposition=st.sampled_from(["", "sold"]))
+    def note_disposition(self, agent: str, item: int, disposition: str) -> None:
+        self.take(self.acd.set_disposition(agent, f"c{item}", disposition, "note", self.now))
+
     @rule(agent=st.sampled_from(AGENTS))
     def extend(self, agent: str) -> None:
         self.take(self.acd.extend_wrap_up(agent, 20.0, self.now))
 
     # --- supervisors
 
-    @rule(queue=st.sampled_from(QUEUES), is_open=st.booleans())
-    def open_queue(self, queue: str, is_open: bool) -> None:
-        self.take(self.acd.set_queue_open(queue, is_open, self.now))
+    @rule(queue=st.sampled_from(QUEUES), is_open=st.booleans(), reason=st.sampled_from(["closed", "holiday"]))
+    def open_queue(self, queue: str, is_open: bool, reason: Any) -> None:
+        self.take(self.acd.set_queue_open(queue, is_open, self.now, reason))
 
     @precondition(lambda self: self.waiting)
     @rule(data=st.data(), agent=st.sampled_from(AGENTS))
