@@ -87,7 +87,8 @@ class Hub:
         self.live = live
         self.answers = Answers()
         self.stats = HubStats()
-        self._directory = directory or Directory()
+        self.directory = directory or Directory()
+        """In force; changed by ``configure``."""
         self._wrap = wrap
         self._max_backlog = max_backlog
         self._peers: dict[int, Peer] = {}
@@ -146,9 +147,9 @@ class Hub:
 
     def configure(self, directory: Directory) -> list[Output]:
         """Teams or queues changed: whoever follows something has to subscribe again."""
-        if directory == self._directory:
+        if directory == self.directory:
             return []
-        self._directory = directory
+        self.directory = directory
         peers = [peer for peer in self._peers.values() if peer.state in ("live", "catching_up") and not peer.everything]
         return [out for peer in peers for out in self._close(peer, CLOSE_RESUBSCRIBE, "teams or queues have changed")]
 
@@ -227,7 +228,7 @@ class Hub:
 
     def _subscribe(self, peer: Peer, wanted: Subscribe, id: RpcId) -> list[Output]:
         try:
-            peer.follow(wanted, self._directory)
+            peer.follow(wanted, self.directory)
         except Forbidden as error:
             return self._send(peer, make_error(id, "forbidden", str(error)))
         self._unfollow(peer)
@@ -344,9 +345,9 @@ class Hub:
         teams: Iterable[str] = (),
     ) -> list[Output]:
         """A line of text for desktops: these agents', and those of these queues and teams; none named: everybody's."""
-        chosen = set(agents) | self._directory.agents_of(teams)
+        chosen = set(agents) | self.directory.agents_of(teams)
         wanted = set(queues)
-        chosen |= {agent for agent, own in self._directory.agent_queues.items() if not wanted.isdisjoint(own)}
+        chosen |= {agent for agent, own in self.directory.agent_queues.items() if not wanted.isdisjoint(own)}
         everybody = not (chosen or wanted or list(teams))
         frame = self._wrap(make_notification("message", TextMessage(sender=sender, text=text)))
         return [
@@ -360,10 +361,10 @@ class Hub:
     def _command(self, peer: Peer, command: c.AnyCommand, id: RpcId, now: float) -> list[Output]:
         assert peer.actor is not None
         actor = peer.actor
-        refused = authorize(actor, command, self._directory) or self._check_call(actor, command)
+        refused = authorize(actor, command, self.directory) or self._check_call(actor, command)
         if refused is not None:
             return self._send(peer, make_answer(id, refused))
-        answer = answer_query(command, actor, self.live.state, find_scope(actor, self._directory))
+        answer = answer_query(command, actor, self.live.state, find_scope(actor, self.directory))
         if answer is not None:
             return self._send(peer, make_answer(id, answer))
         if not isinstance(id, str) or len(id) < MIN_ID:
@@ -391,13 +392,13 @@ class Hub:
     def _broadcast_for(self, actor: Actor, command: c.BroadcastMessage) -> list[Output]:
         agents: Iterable[str] = command.agents
         if not (agents or command.queues or command.teams):
-            agents = find_scope(actor, self._directory).agents
+            agents = find_scope(actor, self.directory).agents
         return self.broadcast(actor.user, command.text, agents=agents, queues=command.queues, teams=command.teams)
 
     def _check_call(self, actor: Actor, command: c.AnyCommand) -> c.CommandRejected | None:
         """A call that is known and concerns somebody else does not exist for this user."""
         call = self.live.state.calls.get(getattr(command, "call", ""))
-        scope = find_scope(actor, self._directory)
+        scope = find_scope(actor, self.directory)
         if call is None or scope.covers_call(call.agents, call.queue) or isinstance(command, c.DirectedPickupCall):
             return None
         return c.CommandRejected(code="unknown_object", message="there is no such call")

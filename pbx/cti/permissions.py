@@ -100,6 +100,14 @@ class Directory(msgspec.Struct, frozen=True):
     agent_devices: dict[str, str] = {}
     """Agent to its own phone (``extension:1001``)."""
 
+    def serving(self) -> dict[str, list[str]]:
+        """Queues to the agents that serve them."""
+        found: dict[str, list[str]] = {}
+        for agent, queues in self.agent_queues.items():
+            for queue in queues:
+                found.setdefault(queue, []).append(agent)
+        return found
+
     def agents_of(self, teams: Iterable[str]) -> frozenset[str]:
         return frozenset(agent for team in teams for agent in self.teams.get(team, ()))
 
