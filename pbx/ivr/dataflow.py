@@ -23,11 +23,7 @@ def check_variables(flow: Flow, graph: Mapping[str, frozenset[str]]) -> Iterator
     for name, step in flow.steps.items():
         if name not in before:
             continue
-        local = (
-            frozenset({"entered"})
-            if getattr(step.options, "confirm", None) and step.verb.name == "collect"
-            else frozenset()
-        )
+        local = step.verb.gives(step.options)
         for variable in sorted(_reads(flow, step) - before[name] - local):
             if variable in anywhere:
                 yield step.mark.problem(

@@ -314,7 +314,7 @@ class Expression:
             raise ExpressionError(error.message, error.offset + lead, error.length) from None
         except SyntaxError as error:
             what = (error.msg or "unreadable").replace("invalid syntax", "this is not an expression")
-            raise ExpressionError(what, lead + max(0, (error.offset or 1) - 1)) from None
+            raise ExpressionError(what, lead + (error.offset - 1 if error.offset else len(text))) from None
         except (ValueError, MemoryError, RecursionError) as error:
             raise ExpressionError(f"this is not an expression: {error}", lead) from None
         self._tree = tree.body

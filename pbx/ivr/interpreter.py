@@ -101,9 +101,11 @@ class Interpreter:
     def expire(self, now: float) -> list[m.Output]:
         """The time came. No effect before the deadline."""
         run = self._run
-        if run.state.ended or run.deadline is None or now < run.deadline:
+        if run.state.ended:
             return []
         run.now = now
+        if run.deadline is None or now < run.deadline:
+            return []
         run.deadline = None
         if run.state.gone:
             self._end("hung_up")
@@ -158,9 +160,18 @@ class Interpreter:
 
     @classmethod
     def resume(
-        cls, flow: Flow, state: dict[str, Any], now: float, ids: IdSource, trace: Trace | None = None
+        cls,
+        flow: Flow,
+        state: dict[str, Any],
+        now: float,
+        ids: IdSource,
+        wall: datetime | None = None,
+        trace: Trace | None = None,
     ) -> Interpreter:
-        """Take a call's flow up again from :meth:`state`; ``flow`` is the flow the call began with."""
+        """Take a call's flow up again from :meth:`state`; ``flow`` is the flow the call began with.
+
+        ``wall``: local time now, so that the time in between counts; without it none has passed.
+        """
         data = dict(state)
         call = msgspec.convert(data.pop("call"), m.CallFacts)
         self = cls(flow, call, ids, trace)
@@ -168,8 +179,12 @@ class Interpreter:
         run.state = msgspec.convert(data, State)
         run.flow = flow.library.get(run.state.flow, flow)
         run.now = now
-        run.started = now - run.state.elapsed
-        run.deadline = None if run.state.remaining is None else now + run.state.remaining
+        gap = 0.0
+        if wall is not None:
+            began = datetime.fromisoformat(run.state.wall)
+            gap = max(0.0, (wall - began).total_seconds() - run.state.elapsed)
+        run.started = now - run.state.elapsed - gap
+        run.deadline = None if run.state.remaining is None else now + run.state.remaining - gap
         return self
 
     # --- the way from step to step

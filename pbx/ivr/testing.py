@@ -179,7 +179,7 @@ class Stage:
     def do_callback(self, word: str) -> None:
         self.answer("callback", lambda r: m.CallbackRegistered(r, word == "accepted"))
 
-    def do_prompt_fails(self, _: bool) -> None:
+    def do_prompt_fails(self, yes: bool) -> None:
         for _ in range(50):
             due = self.machine.next_deadline()
             if self.playing is not None or due is None:

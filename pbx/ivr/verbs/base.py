@@ -58,6 +58,10 @@ class Verb(Generic[O]):
         """Variables read, beyond those found in templates and expressions."""
         return frozenset()
 
+    def gives(self, options: O) -> frozenset[str]:
+        """Variables the verb itself sets for its own prompts."""
+        return frozenset()
+
     def writes(self, options: O) -> frozenset[str]:
         """Variables set on the way out."""
         return frozenset()

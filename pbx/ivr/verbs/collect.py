@@ -163,6 +163,9 @@ bye:
     def silent_branches(self, options: CollectOptions) -> frozenset[str] | None:
         return frozenset({"no_input"})
 
+    def gives(self, options: CollectOptions) -> frozenset[str]:
+        return frozenset({"entered"})
+
     def writes(self, options: CollectOptions) -> frozenset[str]:
         return frozenset({options.into})
 

@@ -107,5 +107,8 @@ bye:
     def silent_branches(self, options: DirectoryOptions) -> frozenset[str] | None:
         return frozenset({"no_input"})
 
+    def gives(self, options: DirectoryOptions) -> frozenset[str]:
+        return frozenset({"person", "key"})
+
     def writes(self, options: DirectoryOptions) -> frozenset[str]:
         return frozenset({options.into})
