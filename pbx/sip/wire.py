@@ -430,7 +430,7 @@ def _read_start(packet: Packet, line: str, body: bytes) -> PeerFault | None:
     if match is None:
         fault = PeerFault(400, "Bad Request-Line")
         method, target = line.partition(" ")[0], "sip:invalid.invalid"
-        if not _NAME.match(method):
+        if not _NAME.match(method) or "SIP/" not in line.upper():
             raise PeerFault(0, "not SIP")
     else:
         method, target = match[1], match[2]
