@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
-from typing import Any
+from typing import Any, cast
 
 import msgspec
 
@@ -35,7 +35,11 @@ class CommandRefused(Exception):
 class GatewayClient(asyncio.Protocol):
     """Made by :meth:`connect`. Use it from one loop only."""
 
-    def __init__(self, on_event: Callable[[AnyEvent], None] | None = None) -> None:
+    def __init__(
+        self,
+        on_event: Callable[[AnyEvent], None] | None = None,
+        on_reply: Callable[[AnyReply], None] | None = None,
+    ) -> None:
         self._reader = FrameReader()
         self._decoder = msgspec.msgpack.Decoder(FromGateway)
         self._encoder = msgspec.msgpack.Encoder()
@@ -43,6 +47,7 @@ class GatewayClient(asyncio.Protocol):
         self._waiting: dict[int, asyncio.Future[Any]] = {}
         self._events: asyncio.Queue[AnyEvent | None] = asyncio.Queue()
         self._on_event = on_event
+        self._on_reply = on_reply
         self._out: list[bytes] = []
         self._last_id = 0
         self._closed = asyncio.get_running_loop().create_future()
@@ -55,17 +60,19 @@ class GatewayClient(asyncio.Protocol):
         *,
         token: str = "",
         on_event: Callable[[AnyEvent], None] | None = None,
+        on_reply: Callable[[AnyReply], None] | None = None,
         timeout_s: float = 5.0,
     ) -> GatewayClient:
         """Connect to ``unix:/path`` or ``tcp:host:port`` and say hello.
 
-        With `on_event` events go there as they come, else to :meth:`events`. Raises OSError when nobody listens,
+        With `on_event` events go there as they come, else to :meth:`events`; `on_reply` gets the replies to commands
+        that were only sent. Raises OSError when nobody listens,
         TimeoutError, :class:`CommandRefused` (token, version), ValueError for a target of another form.
         """
         loop = asyncio.get_running_loop()
 
         def make() -> GatewayClient:
-            return cls(on_event)
+            return cls(on_event, on_reply)
 
         async with asyncio.timeout(timeout_s):
             kind, _, place = target.partition(":")
@@ -135,8 +142,8 @@ class GatewayClient(asyncio.Protocol):
     # --- asyncio.Protocol ---------------------------------------------------------------------------------
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
+        # uvloop's transports are none of asyncio's classes.
+        self._transport = cast(asyncio.Transport, transport)
 
     def data_received(self, data: bytes) -> None:
         try:
@@ -159,7 +166,10 @@ class GatewayClient(asyncio.Protocol):
     def _take(self, message: AnyReply | AnyEvent) -> None:
         if isinstance(message, Reply):
             future = self._waiting.pop(message.id, None)
-            if future is not None and not future.done():
+            if future is None:
+                if self._on_reply is not None:
+                    self._on_reply(message)
+            elif not future.done():
                 future.set_result(message)
         elif self._on_event is not None:
             self._on_event(message)

@@ -1,1 +1,417 @@
-"""The composition root: builds the adapters, passes them to the application, runs it. The one module that knows all."""
+"""The composition root: builds every part of call control from a configuration, and lets them know each other."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import secrets as randomness
+import time
+from collections.abc import Callable, Mapping, Sequence
+from importlib import metadata
+from pathlib import Path
+
+import msgspec
+import structlog
+
+from pbx.adapters.desk_server import DeskServer, load_live
+from pbx.adapters.gatekeeper import Gatekeeper
+from pbx.adapters.gateway_link import GatewayLink, GatewaySpec, make_command
+from pbx.adapters.http import HttpServer
+from pbx.adapters.ids import SystemIds
+from pbx.adapters.runtime import Runtime
+from pbx.adapters.transport import SipListener, SipTransports
+from pbx.app.policy import SourcePolicy
+from pbx.app.settings import Settings
+from pbx.app.switch import Switch
+from pbx.config.diff import compare
+from pbx.config.loader import examine
+from pbx.config.model import Configuration, Gateway
+from pbx.config.secrets import Secrets, open_secrets
+from pbx.core.problems import ConfigurationErrors, has_errors
+from pbx.cti.permissions import Directory
+from pbx.events import catalogue as facts
+from pbx.ivr.flow import Flow as IvrFlow
+from pbx.ivr.lint import load_folder
+from pbx.sip import identity
+from pbx.sip.auth import Account, DigestAuthenticator, answer_challenge, make_account
+from pbx.sip.commands import Flow
+from pbx.sip.events import Origin, Registered, Unregistered
+from pbx.sip.registrar import Registrar, RegistrarLimits
+from pbx.sip.stack import Stack
+from pbx.sip.timing import Timing
+from pbx.storage.event_log import Durable, EventLog, StorageAlarm
+from pbx.storage.users import ConfiguredUser, Users
+from pbx.storage.writes import PutBinding
+
+log = structlog.get_logger()
+
+VERSION = metadata.version("tandem-pbx")
+REGISTRATION_REFRESH_S = 60.0
+"""A refreshed registration is written again when its time has moved by this much."""
+
+
+class Server:
+    """Call control of one configuration folder. ``start``, then ``drain`` and ``stop``."""
+
+    def __init__(self, folder: Path, *, show_secret: Callable[[str, str], None] = lambda name, value: None) -> None:
+        self.folder = folder
+        self.ids = SystemIds()
+        self._show_secret = show_secret
+        self.configuration: Configuration
+        self.runtime: Runtime
+        self.transports: SipTransports
+        self.registrar: Registrar
+        self.log: EventLog
+        self.desk: DeskServer
+        self.http: HttpServer | None = None
+        self._links: dict[str, GatewayLink] = {}
+        self._kept: dict[tuple[str, str], float] = {}
+
+    # --- life -------------------------------------------------------------------------------------------------
+
+    async def start(self) -> None:
+        """Bring everything up. Raises ConfigurationErrors, OSError (a port is taken), StorageUnavailable."""
+        configuration, flows = load_all(self.folder)
+        self.configuration = configuration
+        data = configuration.data_folder()
+        data.mkdir(parents=True, exist_ok=True, mode=0o750)
+        secrets = open_secrets(configuration, self.ids, show=self._show_secret)
+        self.log = self._open_log(configuration, secrets)
+        await asyncio.to_thread(self.log.open)
+        self.registrar = Registrar(_limits(configuration), max_contacts=_max_contacts(configuration))
+        self.transports = SipTransports(_listeners(configuration), self._packet, self._closed)
+        await self.transports.start()
+        stack = self._make_stack(configuration, secrets)
+        epoch = time.time() - time.monotonic()
+        switch = Switch(
+            Settings(configuration, reveal=secrets.reveal, version=VERSION),
+            stack,
+            self.registrar,
+            flows,
+            self.ids,
+            epoch=epoch,
+            recordings=str(configuration.recording_folder().absolute()),
+            gateways=tuple(configuration.gateways),
+            seq=self.log.last_seq,
+        )
+        self.runtime = runtime = Runtime(switch, self.log, clock=time.monotonic)
+        runtime.sockets = self.transports
+        runtime.on_binding = self._keep_binding
+        await self._start_desk(configuration, secrets)
+        self._restore_bindings(epoch)
+        runtime.state(facts.ServerStarted(version=VERSION))
+        await self._start_gateways(configuration, secrets)
+
+    async def drain(self, timeout: float | None = None) -> None:
+        """Refuse new calls and wait until those in progress are over, ``timeout`` seconds at most."""
+        self.runtime.perform(self.runtime.switch.drain(self.runtime.clock()))
+        limit = self.configuration.drain.timeout if timeout is None else timeout
+        deadline = time.monotonic() + limit
+        while self.runtime.switch.exchange.calls and time.monotonic() < deadline:
+            await asyncio.sleep(0.1)
+
+    async def stop(self, reason: str = "stopped") -> None:
+        """Hang up what is left and put everything away; what is in the log is on disk then."""
+        runtime = self.runtime
+        runtime.perform(runtime.switch.end_all(reason, runtime.clock()))
+        # The BYEs leave and the recorders report before the sockets close.
+        deadline = time.monotonic() + 2.0
+        while runtime.switch.exchange.recording.open and time.monotonic() < deadline:
+            await asyncio.sleep(0.05)
+        runtime.state(facts.ServerStopped(reason=reason))
+        if self.http is not None:
+            await self.http.stop()
+        await self.desk.stop()
+        for link in self._links.values():
+            await link.stop()
+        runtime.stop()
+        await self.transports.stop()
+        await asyncio.to_thread(self.log.close)
+
+    async def reload(self) -> bool:
+        """Apply the folder's configuration as a whole, or refuse it and go on with the old one."""
+        runtime = self.runtime
+        try:
+            configuration, flows = load_all(self.folder)
+            secrets = open_secrets(configuration, self.ids, show=self._show_secret)
+            changes = [str(change) for change in compare(self.configuration, configuration)]
+            await self.transports.apply(_listeners(configuration))
+        except ConfigurationErrors as error:
+            for problem in error.problems:
+                log.error("configuration.problem", problem=str(problem))
+            runtime.state(facts.ConfigurationRefused(problems=len(error.problems)))
+            return False
+        except OSError as error:
+            log.error("configuration.refused", reason=str(error))
+            runtime.state(facts.ConfigurationRefused(problems=1))
+            return False
+        self.transports.reload_certificates()
+        self.configuration = configuration
+        self.registrar.reconfigure(_limits(configuration), _max_contacts(configuration))
+        self.authenticator.replace_accounts(_accounts(configuration, secrets))
+        switch = runtime.switch
+        switch.exchange.stack.configure(SourcePolicy(configuration), self._identity(configuration))
+        settings = Settings(configuration, reveal=secrets.reveal, version=VERSION)
+        runtime.perform(switch.configure(settings, flows, changes, runtime.clock()))
+        await asyncio.to_thread(self.users.sync_configuration, _users(configuration, secrets), time.time())
+        self.desk.configure(_directory(configuration))
+        return True
+
+    def describe(self) -> str:
+        """Where it can be reached, for whoever started it."""
+        places = []
+        for listener in self.configuration.sip.listeners.values():
+            host, port = self.transports.listener_address(listener.name)
+            places.append(f"sip/{listener.transport} {host}:{port}")
+        if self.http is not None:
+            places.append(f"http {self.configuration.http.address}:{self.http.port}")
+        return f"Tandem {VERSION} is ready: {', '.join(places)}"
+
+    # --- parts ------------------------------------------------------------------------------------------------
+
+    def _open_log(self, configuration: Configuration, secrets: Secrets) -> EventLog:
+        loop = asyncio.get_running_loop()
+        storage = configuration.storage
+        return EventLog(
+            configuration.database_url(),
+            journal=configuration.data_folder() / "journal",
+            password=secrets.reveal(storage.password) if storage.password else "",
+            post=loop.call_soon_threadsafe,
+            on_durable=self._durable,
+            on_alarm=self._storage_alarm,
+        )
+
+    def _make_stack(self, configuration: Configuration, secrets: Secrets) -> Stack:
+        self.authenticator = DigestAuthenticator(_accounts(configuration, secrets), randomness.token_bytes(32))
+        sip = configuration.sip
+        return Stack(
+            SourcePolicy(configuration),
+            self._identity(configuration),
+            self.ids,
+            Timing(t1=sip.timers.t1, t2=sip.timers.t2, t4=sip.timers.t4),
+            settings=identity.Settings(
+                session_expires=int(sip.session_timer.expires) if sip.session_timer.enabled else 0,
+                min_se=int(sip.session_timer.minimum),
+                reliable_provisionals=sip.reliable_provisional != "off",
+                tcp_above_bytes=sip.udp_switch_bytes,
+                retry_after=int(configuration.drain.retry_after),
+            ),
+            authenticator=self.authenticator,
+            registrar=self.registrar,
+            answer_challenge=answer_challenge,
+        )
+
+    def _identity(self, configuration: Configuration) -> identity.LocalIdentity:
+        listeners = []
+        for listener in configuration.sip.listeners.values():
+            host, port = self.transports.listener_address(listener.name)
+            if host in ("0.0.0.0", "::"):
+                host = self.transports.local_address(Flow(listener.transport, "192.0.2.1", 9, listener.name))[0]
+            listeners.append(identity.Listener(listener.name, listener.transport, host, port))
+        sip = configuration.sip
+        return identity.LocalIdentity(
+            listeners=tuple(listeners),
+            user_agent=sip.user_agent,
+            realm=sip.realm,
+            external_host=str(sip.external_address or ""),
+            local_networks=tuple(str(network) for network in sip.local_networks),
+        )
+
+    async def _start_gateways(self, configuration: Configuration, secrets: Secrets) -> None:
+        runtime = self.runtime
+        for gateway in configuration.gateways.values():
+            self._links[gateway.name] = GatewayLink(
+                _gateway_spec(configuration, gateway, secrets),
+                on_up=runtime.gateway_up,
+                on_down=runtime.gateway_down,
+                on_reply=runtime.gateway_reply,
+                on_event=runtime.gateway_event,
+            )
+        runtime.gateways = self._links
+        for link in self._links.values():
+            try:
+                await link.start()
+            except TimeoutError:
+                log.error("gateway.not_up", gateway=link.spec.name, control=link.spec.control)
+
+    async def _start_desk(self, configuration: Configuration, secrets: Secrets) -> None:
+        live = await asyncio.to_thread(load_live, self.log)
+        self.users = Users(self.log.engine)
+        await asyncio.to_thread(self.users.sync_configuration, _users(configuration, secrets), time.time())
+        gatekeeper = Gatekeeper(self.users, clock=time.monotonic, wall=time.time)
+        self.desk = DeskServer(
+            self.log,
+            gatekeeper,
+            live,
+            self.runtime.execute,
+            clock=time.monotonic,
+            wall=time.time,
+            directory=_directory(configuration),
+            origins=configuration.http.origins,
+        )
+        self.runtime.on_done = self.desk.done
+
+    # --- callbacks --------------------------------------------------------------------------------------------
+
+    def _packet(self, data: bytes, flow: Flow) -> None:
+        self.runtime.packet(data, flow)
+
+    def _closed(self, flow: Flow) -> None:
+        self.runtime.flow_closed(flow)
+
+    def _durable(self, lines: Sequence[Durable]) -> None:
+        self.desk.publish(lines)
+
+    def _storage_alarm(self, alarm: StorageAlarm) -> None:
+        level = "info" if alarm.state == "ok" else "error"
+        getattr(log, level)("storage." + alarm.state, detail=alarm.detail)
+
+    # --- registrations ----------------------------------------------------------------------------------------
+
+    def _keep_binding(self, binding: Registered | Unregistered) -> None:
+        key = (binding.extension, binding.contact)
+        if isinstance(binding, Unregistered):
+            self._kept.pop(key, None)
+            self.log.put(PutBinding(extension=binding.extension, contact=binding.contact))
+            return
+        if binding.refreshed and abs(binding.expires_at - self._kept.get(key, 0.0)) < REGISTRATION_REFRESH_S:
+            return
+        self._kept[key] = binding.expires_at
+        self.log.put(
+            PutBinding(
+                extension=binding.extension,
+                contact=binding.contact,
+                expires_at=binding.expires_at + time.time() - time.monotonic(),
+                binding=msgspec.json.encode(binding).decode(),
+            )
+        )
+
+    def _restore_bindings(self, epoch: float) -> None:
+        kept = []
+        for stored in self.log.reader.read_bindings(time.time()):
+            with contextlib.suppress(msgspec.MsgspecError):
+                binding = msgspec.json.decode(stored.binding, type=Registered)
+                kept.append(msgspec.structs.replace(binding, expires_at=stored.expires_at - epoch))
+        switch = self.runtime.switch
+        self.runtime.perform(
+            switch.do(lambda ex: ex.take_sip(self.registrar.restore(kept, time.monotonic())), time.monotonic())
+        )
+
+
+def load_all(folder: Path) -> tuple[Configuration, Mapping[str, IvrFlow]]:
+    """Configuration and flows. Raises ConfigurationErrors with everything that is wrong in either."""
+    examined = examine(folder)
+    flows: Mapping[str, IvrFlow] = {}
+    problems = list(examined.problems)
+    if examined.flows is not None and examined.flows.is_dir():
+        flows, found = load_folder(examined.flows, examined.references)
+        problems += found
+    if examined.configuration is None or has_errors(problems):
+        raise ConfigurationErrors(problem for problem in problems if problem.severity == "error")
+    return examined.configuration, flows
+
+
+# --- from configuration to the parts' own words ---------------------------------------------------------------
+
+
+def _listeners(configuration: Configuration) -> list[SipListener]:
+    return [
+        SipListener(
+            name=entry.name,
+            transport=entry.transport,
+            host=str(entry.address),
+            port=entry.port,
+            certificate=entry.certificate,
+            key=entry.key,
+            client_authorities=entry.client_authorities,
+            path=entry.path,
+            origins=entry.origins,
+        )
+        for entry in configuration.sip.listeners.values()
+    ]
+
+
+def _limits(configuration: Configuration) -> RegistrarLimits:
+    sip = configuration.sip
+    return RegistrarLimits(
+        min_expires=int(sip.registration_minimum),
+        max_expires=int(sip.registration_maximum),
+        default_expires=int(sip.registration_default),
+    )
+
+
+def _max_contacts(configuration: Configuration) -> dict[str, int]:
+    return {extension.number: extension.max_contacts for extension in configuration.extensions.values()}
+
+
+def _accounts(configuration: Configuration, secrets: Secrets) -> dict[str, Account]:
+    realm = configuration.sip.realm
+    accounts = {}
+    for extension in configuration.extensions.values():
+        digest = secrets.digest(extension, realm)
+        hashes = {"MD5": digest.md5, "SHA-256": digest.sha256}
+        origin = Origin("extension", extension.number)
+        accounts[extension.number] = Account(extension.number, origin, {k: v for k, v in hashes.items() if v})
+    for trunk in configuration.trunks.values():
+        if trunk.inbound_secret is not None:
+            password = secrets.reveal(trunk.inbound_secret)
+            for user in trunk.realm_users:
+                accounts[user] = make_account(user, realm, password, Origin("trunk", trunk.name))
+    return accounts
+
+
+def _directory(configuration: Configuration) -> Directory:
+    teams: dict[str, list[str]] = {}
+    for agent in configuration.agents.values():
+        if agent.team:
+            teams.setdefault(agent.team, []).append(agent.id)
+    return Directory(
+        teams={team: tuple(agents) for team, agents in teams.items()},
+        agent_queues={agent.id: tuple(agent.queues) for agent in configuration.agents.values()},
+        agent_devices={
+            agent.id: f"extension:{agent.extension}" for agent in configuration.agents.values() if agent.extension
+        },
+    )
+
+
+def _users(configuration: Configuration, secrets: Secrets) -> list[ConfiguredUser]:
+    return [
+        ConfiguredUser(
+            name=user.name,
+            role=user.role,
+            agent=user.agent or "",
+            teams=user.teams,
+            password_hash=user.password_hash or "",
+            password=secrets.reveal(user.password) if user.password else "",
+            token=secrets.reveal(user.token) if user.token else "",
+        )
+        for user in configuration.users.values()
+    ]
+
+
+def _gateway_spec(configuration: Configuration, gateway: Gateway, secrets: Secrets) -> GatewaySpec:
+    data = configuration.data_folder().absolute()
+    control = gateway.control or f"unix:{data / 'run' / f'gateway-{gateway.name}.sock'}"
+    rtp = gateway.rtp or configuration.rtp
+    arguments = [
+        "--control",
+        control,
+        "--rtp",
+        f"{rtp.port_min}-{rtp.port_max}",
+        "--address",
+        str(rtp.address),
+        "--recordings",
+        str(configuration.recording_folder().absolute()),
+        "--cache",
+        str(data / "cache" / "prompts"),
+        "--log-format",
+        configuration.logging.format,
+    ]
+    for folder in configuration.prompts.folders:
+        arguments += ["--prompts", str(folder)]
+    return GatewaySpec(
+        name=gateway.name,
+        control=control,
+        command=make_command(arguments) if gateway.managed else (),
+        token=secrets.reveal(gateway.secret) if gateway.secret else "",
+    )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from media.protocol import File, PlayItem, Speech
+from pbx.config.base import Prompt
 from pbx.ivr.speech import language as spoken_forms
 
 if TYPE_CHECKING:
@@ -79,11 +80,12 @@ class Announcer:
             return ()
         return (self.prompt(entry.greeting, entry.language or language),)
 
-    def prompt(self, text: str, language: str) -> PlayItem:
-        """A prompt from the configuration: an audio file if it looks like one, else a text to speak."""
-        if text.rsplit(".", 1)[-1].lower() in ("wav", "flac", "ogg", "mp3", "opus"):
-            return File(path=text)
-        return Speech(text=text, language=self._tag(language))
+    def prompt(self, prompt: Prompt, language: str) -> PlayItem:
+        """A prompt of the configuration: its recording in ``language`` where there is one, else its text spoken."""
+        tag = self._tag(language)
+        path = self._ex.settings.find_prompt(prompt.file, tag) if prompt.file else ""
+        text = prompt.text.get(tag) or next(iter(prompt.text.values()), "")
+        return File(path=path or prompt.file) if path or not text else Speech(text=text, language=tag)
 
     def _tag(self, language: str) -> str:
         tag = (language or self._ex.settings.language).split("-")[0]

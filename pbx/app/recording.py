@@ -33,6 +33,11 @@ class RecordingControl:
         """Whether the disk is full and the administrator wants calls refused then."""
         return self.disk == "full" and self._ex.settings.configuration.recording.when_full == "reject"
 
+    @property
+    def open(self) -> int:
+        """Recorders that have not reported their end."""
+        return len(self._calls)
+
     # --- policy -----------------------------------------------------------------------------------------------
 
     def leg_connected(self, call: Call, leg: Leg) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Literal
 
 from media.protocol import Music
@@ -20,10 +19,12 @@ class Settings:
         self,
         configuration: Configuration,
         *,
-        music_folder: Path,
         reveal: Callable[[SecretSource], str],
+        find_prompt: Callable[[str, str], str] = lambda name, language: "",
         version: str = "",
     ) -> None:
+        """``find_prompt``: path of a recorded prompt by name and language, empty if there is none."""
+        self.find_prompt = find_prompt
         self.configuration = configuration
         self.version = version
         self.plan = NumberPlan(configuration)
@@ -31,7 +32,6 @@ class Settings:
         self.tone_country = self.country.lower()
         self.language = configuration.locale.language
         self.hold_music = "default"
-        self._music_folder = music_folder
         self.reveal = reveal
         """Gives the secret behind a source; raises KeyError for one that is not of this configuration."""
         self._overrides: dict[str, CalendarState] = {}
@@ -60,7 +60,8 @@ class Settings:
 
     def music(self, name: str) -> Music:
         entry = self.configuration.music.get(name) or self.configuration.music.get("default")
-        folder = str(entry.folder) if entry is not None and entry.folder else str(self._music_folder)
+        # An empty folder is the gateway's own piece.
+        folder = str(entry.folder) if entry is not None and entry.folder else ""
         return Music(folder=folder, gain_db=entry.gain_db if entry is not None else 0.0)
 
     # --- queues -----------------------------------------------------------------------------------------------
