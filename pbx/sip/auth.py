@@ -1,7 +1,10 @@
 """Digest authentication, both ends (RFC 3261 section 22, RFC 7616, RFC 8760).
 
-Server: nonces carry their own time and signature, so a challenge costs no memory; only nonces that were *used* are
-remembered, with the counts seen, until they expire. Client: ``answer_challenge`` for trunks that challenge us.
+Server: nonces carry their own time and a signature over the address they were given to, so a challenge costs no memory;
+only nonces that were *used* are remembered, with the counts seen, until they expire. A failure counts against a source
+only with a nonce of its own: nobody gets somebody else banned by forging his address.
+
+Client: ``answer_challenge`` for trunks that challenge us.
 """
 
 from __future__ import annotations
@@ -46,9 +49,13 @@ def make_account(username: str, realm: str, password: str, origin: Origin) -> Ac
 
 
 class FailureSink(Protocol):
-    """Told of wrong credentials; returns alerts to pass on. ``pbx.sip.guard.SourceGuard`` is one."""
+    """Told how credentials turned out. ``pbx.sip.guard.SourceGuard`` is one."""
 
-    def wrong_credentials(self, flow: Flow, username: str, known: bool, now: float) -> Sequence[Output]: ...
+    def wrong_credentials(self, flow: Flow, username: str, known: bool, now: float) -> Sequence[Output]:
+        """Returns alerts to pass on."""
+        ...
+
+    def right_credentials(self, flow: Flow, now: float) -> None: ...
 
 
 class DigestAuthenticator:
@@ -103,11 +110,11 @@ class DigestAuthenticator:
         except DigestError as error:
             return Rejected(400, f"Bad Authorization: {error}")
         if given is None:
-            return self.challenge(realm, now)
+            return self.challenge(realm, flow, now)
         algorithm = given.get("algorithm", "MD5").upper()
         qop = given.get("qop", "").lower()
         if algorithm not in self._offered or qop not in ("", "auth"):
-            return self.challenge(realm, now)
+            return self.challenge(realm, flow, now)
         nc = _parse_count(given.get("nc", "")) if qop else 1
         if nc is None or (qop and not given.get("cnonce")):
             return Rejected(400, "Bad Authorization: nc and cnonce expected")
@@ -117,7 +124,7 @@ class DigestAuthenticator:
         # An unknown user costs the same hash as a known one, so that answers tell nothing by their timing.
         ha1 = account.ha1.get(algorithm) if account else self._nobody_ha1
         if ha1 is None:
-            return self.challenge(realm, now)
+            return self.challenge(realm, flow, now)
         expected = compute_response(
             algorithm,
             ha1,
@@ -129,18 +136,28 @@ class DigestAuthenticator:
             cnonce=given.get("cnonce", ""),
         )
         right = hmac.compare_digest(expected.encode(), given["response"].lower().encode("utf-8", "replace"))
+        stamp = self._open_nonce(given["nonce"], realm, flow.host, now)
         if account is None or not right:
-            outputs: Sequence[Output] = ()
-            if self._failures is not None:
-                outputs = self._failures.wrong_credentials(flow, given["username"], account is not None, now)
-            return Rejected(403, "Wrong credentials", outputs=tuple(outputs))
-        if not self._take_nonce(given["nonce"], nc, realm, now):
-            return self.challenge(realm, now, stale=True)
+            return self._refuse(given["username"], account is not None, realm, flow, now, counts=stamp is not None)
+        if stamp is None or not self._counts.take(stamp, nc, int(now * 1000) - self._lifetime_ms):
+            return self.challenge(realm, flow, now, stale=True)
+        if self._failures is not None:
+            self._failures.right_credentials(flow, now)
         return Authenticated(account.origin)
 
-    def challenge(self, realm: str, now: float, *, stale: bool = False) -> Challenged:
+    def _refuse(
+        self, username: str, known: bool, realm: str, flow: Flow, now: float, *, counts: bool
+    ) -> Challenged | Rejected:
+        if not counts:
+            return self.challenge(realm, flow, now)
+        outputs: Sequence[Output] = ()
+        if self._failures is not None:
+            outputs = self._failures.wrong_credentials(flow, username, known, now)
+        return Rejected(403, "Wrong credentials", outputs=tuple(outputs))
+
+    def challenge(self, realm: str, flow: Flow, now: float, *, stale: bool = False) -> Challenged:
         """A fresh challenge per offered algorithm (RFC 8760 section 2.3)."""
-        nonce = self._make_nonce(realm, now)
+        nonce = self._make_nonce(realm, flow.host, now)
         tail = ", stale=true" if stale else ""
         return Challenged(
             tuple(
@@ -156,30 +173,27 @@ class DigestAuthenticator:
         """How many used nonces are kept; for leak checks."""
         return len(self._counts)
 
-    def _make_nonce(self, realm: str, now: float) -> str:
+    def _make_nonce(self, realm: str, host: str, now: float) -> str:
         self._count = (self._count + 1) & 0xFFFFFFFFFF
         stamp = int(now * 1000).to_bytes(6, "big") + self._count.to_bytes(5, "big")
-        return urlsafe_b64encode(stamp + self._sign(stamp, realm)).decode()
+        return urlsafe_b64encode(stamp + self._sign(stamp, realm, host)).decode()
 
-    def _sign(self, stamp: bytes, realm: str) -> bytes:
-        return hmac.digest(self._key, stamp + realm.encode(), "sha256")[:_MAC_BYTES]
+    def _sign(self, stamp: bytes, realm: str, host: str) -> bytes:
+        return hmac.digest(self._key, stamp + f"{realm}\0{host}".encode(), "sha256")[:_MAC_BYTES]
 
-    def _take_nonce(self, nonce: str, nc: int, realm: str, now: float) -> bool:
-        """False: not ours, expired, or this count was used before; all of them mean *stale* (RFC 7616 section 3.3)."""
+    def _open_nonce(self, nonce: str, realm: str, host: str, now: float) -> bytes | None:
+        """The stamp of a nonce that we gave to ``host`` and that is still good, else None."""
         try:
             raw = urlsafe_b64decode(nonce.encode("ascii"))
         except (ValueError, UnicodeEncodeError):
-            return False
-        if len(raw) != _STAMP_BYTES + _MAC_BYTES:
-            return False
+            return None
         stamp = raw[:_STAMP_BYTES]
-        if not hmac.compare_digest(raw[_STAMP_BYTES:], self._sign(stamp, realm)):
-            return False
-        now_ms = int(now * 1000)
-        issued = int.from_bytes(stamp[:6], "big")
-        if not 0 <= now_ms - issued <= self._lifetime_ms:
-            return False
-        return self._counts.take(stamp, issued, nc, now_ms - self._lifetime_ms)
+        if len(raw) != _STAMP_BYTES + _MAC_BYTES or not hmac.compare_digest(
+            raw[_STAMP_BYTES:], self._sign(stamp, realm, host)
+        ):
+            return None
+        age = int(now * 1000) - int.from_bytes(stamp[:6], "big")
+        return stamp if 0 <= age <= self._lifetime_ms else None
 
 
 class _NonceCounts:
@@ -199,11 +213,11 @@ class _NonceCounts:
     def __len__(self) -> int:
         return len(self._seen)
 
-    def take(self, stamp: bytes, issued: int, nc: int, oldest: int) -> bool:
-        """True if ``nc`` is new for this nonce. ``issued`` and ``oldest`` (expiry bound) in milliseconds."""
+    def take(self, stamp: bytes, nc: int, oldest: int) -> bool:
+        """True if ``nc`` is new for this nonce. Nonces issued before ``oldest`` (milliseconds) are forgotten."""
         entry = self._seen.get(stamp)
         if entry is None:
-            if issued <= self._floor:
+            if int.from_bytes(stamp[:6], "big") <= self._floor:
                 return False
             self._forget(oldest)
             self._seen[stamp] = (nc, 1)

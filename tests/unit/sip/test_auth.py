@@ -23,6 +23,10 @@ KEY = b"k" * 32
 class Failures:
     def __init__(self) -> None:
         self.seen: list[tuple[str, bool]] = []
+        self.right = 0
+
+    def right_credentials(self, flow: Flow, now: float) -> None:
+        self.right += 1
 
     def wrong_credentials(self, flow: Flow, username: str, known: bool, now: float) -> Sequence[Output]:
         self.seen.append((username, known))
@@ -121,7 +125,7 @@ def test_right_credentials_prove_the_origin(algorithms: tuple[str, ...]) -> None
     server, failures = make_server(algorithms=algorithms)
     request = answer(challenge(server), make_request())
     assert server.authenticate(request, REALM, FLOW, 11.0) == Authenticated(ORIGIN)
-    assert failures.seen == []
+    assert (failures.seen, failures.right) == ([], 1)
 
 
 def test_credentials_survive_a_message_round_trip() -> None:
@@ -188,6 +192,18 @@ def test_foreign_nonce_with_right_password_is_stale_not_wrong() -> None:
     result = server.authenticate(request, REALM, FLOW, 11.0)
     assert isinstance(result, Challenged)
     assert "stale=true" in result.headers[0][1]
+    assert failures.seen == []
+
+
+def test_nobody_fails_in_another_ones_name() -> None:
+    """Wrong credentials with a nonce that this source was not given prove nothing against it: it may be forged."""
+    server, failures = make_server()
+    victim = FLOW._replace(host="198.51.100.1")
+    for password, stale in (("guess", False), ("s3cret", True)):
+        request = answer(challenge(server), make_request(), password=password)
+        result = server.authenticate(request, REALM, victim, 11.0)
+        assert isinstance(result, Challenged)
+        assert ("stale=true" in result.headers[0][1]) is stale
     assert failures.seen == []
 
 
