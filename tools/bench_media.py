@@ -1,0 +1,189 @@
+"""Measure the media gateway against a plain C relay: `make bench-media`, or ``python -m tools.bench_media --help``.
+
+CPU of the whole process (engine, writer, control) in microseconds a call-second, the two alternating within a run.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import os
+import platform
+import statistics
+import tempfile
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+from tools.media_bench.harness import (
+    Floor,
+    Gateway,
+    Measurement,
+    compile_tools,
+    measure,
+    remove_recordings,
+    resident_kib,
+)
+
+SetUp = Callable[[Gateway, int], Awaitable[None]]
+
+
+async def set_up_pairs(gateway: Gateway, calls: int, left: str = "PCMU", right: str = "PCMU") -> None:
+    for call in range(calls):
+        await gateway.leg(f"a{call}", left)
+        await gateway.leg(f"b{call}", right)
+        await gateway.bridge(f"call{call}", [f"a{call}", f"b{call}"])
+
+
+async def set_up_recorded(gateway: Gateway, calls: int) -> None:
+    await set_up_pairs(gateway, calls)
+    for call in range(calls):
+        await gateway.record(f"a{call}")
+
+
+async def set_up_prompts(gateway: Gateway, calls: int) -> None:
+    for call in range(calls):
+        await gateway.leg(f"a{call}", "PCMU")
+        await gateway.play(f"a{call}")
+    await asyncio.sleep(0.5)
+
+
+async def set_up_conferences(gateway: Gateway, calls: int, size: int) -> None:
+    for call in range(0, calls, size):
+        names = [f"l{call + index}" for index in range(min(size, calls - call))]
+        for name in names:
+            await gateway.leg(name, "PCMU")
+        await gateway.bridge(f"conf{call}", names)
+
+
+async def set_up_whisper(gateway: Gateway, calls: int) -> None:
+    await set_up_conferences(gateway, calls * 3, 3)
+
+
+async def set_up_conference30(gateway: Gateway, calls: int) -> None:
+    await set_up_conferences(gateway, calls, 30)
+
+
+async def run_floor(folder: Path, calls: int, seconds: float, connected: bool, record: bool) -> Measurement:
+    floor = Floor(folder, calls, connected, record)
+    try:
+        return await measure(folder, floor.pid, floor.ports, calls, seconds)
+    finally:
+        await floor.close()
+        remove_recordings(folder)
+
+
+async def run_gateway(
+    folder: Path, calls: int, seconds: float, set_up: SetUp
+) -> tuple[Measurement, int, dict[str, int]]:
+    gateway = Gateway(folder)
+    await gateway.start()
+    try:
+        empty = resident_kib(gateway.pid)
+        await set_up(gateway, calls)
+        result = await measure(folder, gateway.pid, gateway.ports, calls, seconds)
+        return result, resident_kib(gateway.pid) - empty, gateway.events
+    finally:
+        await gateway.close()
+        remove_recordings(folder)
+
+
+def describe(name: str, calls: int, runs: list[Measurement]) -> dict[str, Any]:
+    return {
+        "row": name,
+        "calls": calls,
+        "us_per_call_second": round(statistics.median(run.us_per_call_second for run in runs), 1),
+        "spread": [
+            round(min(run.us_per_call_second for run in runs), 1),
+            round(max(r.us_per_call_second for r in runs), 1),
+        ],
+        "lost": max(run.sent - run.received for run in runs),
+        "p50_us": statistics.median(run.p50_us for run in runs),
+        "p99_us": statistics.median(run.p99_us for run in runs),
+        "p999_us": statistics.median(run.p999_us for run in runs),
+    }
+
+
+async def compare(
+    folder: Path, calls: int, seconds: float, rounds: int, record: bool
+) -> tuple[list[dict[str, Any]], float]:
+    """Gateway and both floors in turns; rows and the ratio to the cheaper floor of each round."""
+    plain: list[Measurement] = []
+    connected: list[Measurement] = []
+    ours: list[Measurement] = []
+    memory = 0
+    set_up: SetUp = set_up_recorded if record else set_up_pairs
+    for _ in range(rounds):
+        plain.append(await run_floor(folder, calls, seconds, False, record))
+        result, memory, _ = await run_gateway(folder, calls, seconds, set_up)
+        ours.append(result)
+        connected.append(await run_floor(folder, calls, seconds, True, record))
+    what = "relay + recording" if record else "relay"
+    rows = [
+        describe(f"{what}: C floor", calls, plain),
+        describe(f"{what}: C floor, connected sockets", calls, connected),
+        {**describe(f"{what}: gateway", calls, ours), "kib_per_call": round(memory / calls, 1)},
+    ]
+    for row in rows:
+        row["ratio"] = round(row["us_per_call_second"] / rows[0]["us_per_call_second"], 3)
+    return rows, rows[2]["ratio"]
+
+
+OTHER_ROWS: dict[str, tuple[SetUp, int]] = {
+    "prompt to N callers": (set_up_prompts, 0),
+    "3-party mix": (set_up_whisper, 0),
+    "30-party conference (per party)": (set_up_conference30, 0),
+}
+
+
+async def run(given: argparse.Namespace) -> list[dict[str, Any]]:
+    rows: list[dict[str, Any]] = []
+    with tempfile.TemporaryDirectory(prefix="tandem-bench-", dir=given.folder) as name:
+        folder = Path(name)
+        compile_tools(folder)
+        for calls in given.calls:
+            for record in (False, True):
+                found, ratio = await compare(folder, calls, given.seconds, given.rounds, record)
+                rows += found
+                show(found)
+                print(f"  ratio to the floor: {ratio}")
+        if given.others:
+            for title, (set_up, _) in OTHER_ROWS.items():
+                for calls in given.other_calls:
+                    result, memory, _ = await run_gateway(folder, calls, given.seconds, set_up)
+                    row = {**describe(title, calls, [result]), "kib_per_call": round(memory / calls, 1)}
+                    rows.append(row)
+                    show([row])
+    return rows
+
+
+def show(rows: list[dict[str, Any]]) -> None:
+    for row in rows:
+        print(
+            f"{row['row']:<46} {row['calls']:>5} calls {row['us_per_call_second']:>8.1f} us/call-s"
+            f"  x{row.get('ratio', 0):<6} lost {row['lost']:<6} p50 {row['p50_us']:>6.0f} p99 {row['p99_us']:>6.0f}"
+            f" p99.9 {row['p999_us']:>6.0f} us  {row.get('kib_per_call', '')}",
+            flush=True,
+        )
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--calls", type=int, nargs="*", default=[200, 500, 1000])
+    parser.add_argument("--seconds", type=float, default=5.0)
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--others", action=argparse.BooleanOptionalAction, default=True)
+    parser.add_argument("--other-calls", type=int, nargs="*", default=[200, 990])
+    parser.add_argument("--folder", default=None, help="where recordings are written while measuring")
+    parser.add_argument("--json", type=Path, default=Path("var/bench/media.json"))
+    given = parser.parse_args()
+    rows = asyncio.run(run(given))
+    given.json.parent.mkdir(parents=True, exist_ok=True)
+    machine = {"machine": platform.platform(), "cpus": os.cpu_count(), "python": platform.python_version()}
+    given.json.write_text(json.dumps({**machine, "rows": rows}, indent=2) + "\n")
+    print(f"written to {given.json}")
+
+
+if __name__ == "__main__":
+    main()
