@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import ast
-import inspect
 import sys
 from collections.abc import Iterator
-from functools import cache
 from typing import Any
 
 from pydantic import BaseModel
 
+from pbx.config.descriptions import describe_field, describe_model
 from pbx.config.loader import FILE_KINDS
 from pbx.config.model import Configuration
 
@@ -69,18 +67,21 @@ def _collect(schema: Any, definitions: dict[str, Schema], needed: dict[str, Sche
 
 def _describe(definition: Schema, model: type[BaseModel]) -> None:
     """Put the docstrings in, and take out fields that are keys."""
-    definition["description"] = inspect.cleandoc(model.__doc__ or "")
-    described = read_field_docs(model)
+    definition["description"] = _join(describe_model(model), describe_model(model, "zh"))
     for name in list(definition.get("properties", {})):
         field = definition["properties"][name]
         if field.pop("from_key", False):
             del definition["properties"][name]
             definition["required"] = [key for key in definition.get("required", []) if key != name]
             continue
-        field["description"] = described[name]
+        field["description"] = _join(describe_field(model, name), describe_field(model, name, "zh"))
         field.pop("title", None)
     if not definition.get("required"):
         definition.pop("required", None)
+
+
+def _join(english: str, chinese: str) -> str:
+    return f"{english}\n{chinese}" if chinese else english
 
 
 def _loosen(schema: Any) -> Any:
@@ -104,33 +105,3 @@ def list_models() -> Iterator[type[BaseModel]]:
         for value in vars(sys.modules[name]).values():
             if isinstance(value, type) and issubclass(value, BaseModel) and value.__module__ == name:
                 yield value
-
-
-def read_field_docs(model: type[BaseModel]) -> dict[str, str]:
-    """The docstring under each field of a model, those of its bases included."""
-    found: dict[str, str] = {}
-    for base in reversed(model.__mro__):
-        if base.__module__.startswith("pbx."):
-            found |= _read_module_docs(base.__module__).get(base.__name__, {})
-    return found
-
-
-@cache
-def _read_module_docs(module: str) -> dict[str, dict[str, str]]:
-    """By class and attribute: the string that stands under the attribute."""
-    tree = ast.parse(inspect.getsource(sys.modules[module]))
-    docs: dict[str, dict[str, str]] = {}
-    for node in tree.body:
-        if not isinstance(node, ast.ClassDef):
-            continue
-        entries = docs.setdefault(node.name, {})
-        for before, after in zip(node.body, node.body[1:], strict=False):
-            if (
-                isinstance(before, ast.AnnAssign)
-                and isinstance(before.target, ast.Name)
-                and isinstance(after, ast.Expr)
-                and isinstance(after.value, ast.Constant)
-                and isinstance(after.value.value, str)
-            ):
-                entries[before.target.id] = " ".join(inspect.cleandoc(after.value.value).split())
-    return docs

@@ -155,7 +155,7 @@ def test_value(look: Examine, name: str, text: str, expected: list[str]) -> None
 def test_all_files_at_once(look: Examine) -> None:
     examined = look(
         {
-            "queues.yaml": "queues:\n  a: {max_wait: soon, calendar: offic}\n  b: {overflow: {max_wait: 'queue:c'}}\n",
+            "queues.yaml": "queues:\n  a: {max_wait: soon, calendar: offi}\n  b: {overflow: {max_wait: 'queue:c'}}\n",
             "calendars.yaml": "calendars:\n  office: {hours: {daily: 9}}\n",
             "agents.yaml": "agents:\n  8001: {name: X, extension: 1009, queues: {bb: 3}}\n",
             "extensions.yaml": "extensions: [\n",
@@ -168,7 +168,7 @@ def test_all_files_at_once(look: Examine) -> None:
         ("calendars.yaml", 2, "calendars.office.hours.daily: '9' are no hours"),
         ("extensions.yaml", 2, "this is not YAML: expected the node content, but found '<stream end>' while parsing a flow node"),
         ("queues.yaml", 2, "queues.a.max_wait is 'soon': this is no duration"),
-        ("queues.yaml", 2, "queues.a.calendar: there is no calendar 'offic'"),
+        ("queues.yaml", 2, "queues.a.calendar: there is no calendar 'offi'"),
         ("queues.yaml", 3, "queues.b.overflow.max_wait: there is no queue 'c'"),
     ]  # fmt: skip
 
@@ -189,9 +189,9 @@ def test_nothing_there(look: Examine, folder: Path) -> None:
 
 
 def test_not_utf8(look: Examine, folder: Path) -> None:
-    (folder / "queues.yaml").write_bytes(b"queues:\n  a: {title: caf\xe9}\n")
+    (folder / "queues.yaml").write_bytes(b"queues:\n  a: {title: cl\xe9}\n")
     assert [tell(problem) for problem in look({}).problems] == [
-        "queues.yaml:2:17: this byte is not UTF-8 | a file saved as UTF-8 | "
+        "queues.yaml:2:16: this byte is not UTF-8 | a file saved as UTF-8 | "
     ]
 
 
