@@ -27,6 +27,7 @@ DECIDING = "deciding"
 ACCEPTING = "accepting"
 """Our 2xx to a re-INVITE waits for its ACK."""
 MAX_QUEUE = 8
+MAX_GLARES = 4
 
 REFRESH = "refresh"
 REOFFER = "reoffer"
@@ -39,6 +40,8 @@ class Modification:
         "_acceptance",
         "_attempts",
         "_current",
+        "_glares",
+        "_is_backing_off",
         "_leg",
         "_min_se",
         "_nonce_counts",
@@ -58,6 +61,8 @@ class Modification:
         self._attempts = 0
         self._min_se = 0
         self._nonce_counts: dict[str, int] = {}
+        self._glares = 0
+        self._is_backing_off = False
         self._peer_offered = True
         """The peer's request that is being decided carried an offer."""
 
@@ -73,13 +78,13 @@ class Modification:
 
     def refresh(self) -> None:
         """The session timer wants a refresh; any exchange already under way will do."""
-        if self.state == IDLE and self._current is None and not self._queue:
+        if self.state == IDLE and not self._queue:
             self._queue.append((REFRESH, self._leg.local_sdp))
             self.resume()
 
     def resume(self) -> None:
         """Start what waits, if nothing is in its way."""
-        if self.state != IDLE or self._current is not None or not self._queue:
+        if self.state != IDLE or self._is_backing_off or not self._queue:
             return
         if not self._leg.is_confirmed and not self._can_update_early():
             return
@@ -135,6 +140,7 @@ class Modification:
         leg = self._leg
         assert self._current is not None
         kind, sdp = self._current
+        self._glares = 0
         leg.dialog.refresh_target(packet)
         if leg.endpoint.settings.symmetric:
             leg.dialog.flow = packet.flow
@@ -162,11 +168,14 @@ class Modification:
         kind, _ = self._current
         status = packet.status
         self._attempts += 1
-        if status == 491 and self._attempts <= 4:
+        if status == 491 and self._glares < MAX_GLARES:
             # Section 14.1: the owner of the Call-ID waits longer, so that the two do not collide again.
             owner = leg.owns_call_id
             delay = leg.endpoint.ids.uniform(2.1, 4.0) if owner else leg.endpoint.ids.uniform(0.0, 2.0)
-            self.state, self._tx = IDLE, None
+            self._glares += 1
+            self._queue.appendleft(self._current)
+            self._is_backing_off = True
+            self._finish()
             leg.endpoint.transactions.set_timer(leg, "modify retry", round(delay, 2))
             return
         if status in (401, 407) and self._attempts <= 2:
@@ -179,6 +188,7 @@ class Modification:
             self._send("")
             return
         self._finish()
+        self._glares = 0
         if status in (408, 481):
             # The dialog is gone at the other end (section 12.2.1.2).
             leg.break_off("remote", 41, f"{tx.method}: {status}")
@@ -349,11 +359,9 @@ class Modification:
     # --- both ---------------------------------------------------------------------------------------------------
 
     def on_timer(self, name: str) -> None:
-        if self._current is not None and self.state == IDLE:
-            self._send("")
-        elif self._current is not None:
-            # The peer was quicker and its exchange is still running.
-            self._leg.endpoint.transactions.set_timer(self._leg, "modify retry", 0.5)
+        """The wait after a 491 is over."""
+        self._is_backing_off = False
+        self.resume()
 
     def close(self) -> None:
         """The leg is over: refuse what the peer still waits for, forget what waits here."""

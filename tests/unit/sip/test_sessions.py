@@ -1,0 +1,546 @@
+"""Inside a call: re-INVITE, UPDATE, PRACK, session timers, INFO, MESSAGE (RFC 3261 section 14, 3262, 3311, 4028)."""
+
+import pytest
+
+from pbx.sip.commands import (
+    Accept,
+    Acknowledge,
+    AnswerReoffer,
+    Hangup,
+    Progress,
+    RefuseReoffer,
+    Reoffer,
+    SendInfo,
+    SendMessage,
+)
+from pbx.sip.events import (
+    Acknowledged,
+    Ended,
+    IncomingCall,
+    Info,
+    InfoDigit,
+    ReofferAnswered,
+    Reoffered,
+    ReofferRefused,
+    Ringing,
+    TextMessage,
+)
+from pbx.sip.identity import Settings
+from tests.unit.sip.peer import ANSWER, FLOW, OFFER, Peer
+
+HOLD = OFFER + b"a=sendonly\r\n"
+HELD = ANSWER + b"a=recvonly\r\n"
+
+
+def talk(*headers: str, **options: object) -> tuple[Peer, str]:
+    """A confirmed call of the peer to us."""
+    peer = Peer(**options)  # type: ignore[arg-type]
+    leg = peer.call_in(*headers)
+    peer.command(Accept(leg=leg, sdp=ANSWER))
+    peer.ack()
+    peer.clear()
+    return peer, leg
+
+
+def talk_out(*headers: str, **options: object) -> Peer:
+    """A confirmed call of ours to the peer, leg ``out``."""
+    peer = Peer(**options)  # type: ignore[arg-type]
+    invite = peer.call_out()
+    peer.answer(invite, *headers)
+    peer.clear()
+    peer.cseq = 10
+    return peer
+
+
+def end(peer: Peer, leg: str) -> None:
+    peer.command(Hangup(leg=leg))
+    peer.receive(peer.response(peer.last("BYE"), 200))
+    peer.assert_idle()
+
+
+# --- re-INVITE ------------------------------------------------------------------------------------------------------
+
+
+def test_peer_holds_us() -> None:
+    peer, leg = talk()
+    peer.receive(peer.request("INVITE", body=HOLD, contact="<sip:new@192.0.2.1:5060>"))
+    assert peer.event(Reoffered) == Reoffered(leg=leg, sdp=HOLD)
+    peer.command(AnswerReoffer(leg=leg, sdp=HELD))
+    assert peer.last("200 INVITE").body == HELD
+    peer.ack()
+    peer.wait(40)
+    assert peer.lines() == ["100 INVITE", "200 INVITE"]
+    peer.command(Hangup(leg=leg))
+    assert str(peer.last("BYE").request.uri) == "sip:new@192.0.2.1:5060", "the target was refreshed"
+
+
+def test_refused_reinvite_leaves_the_call_alone() -> None:
+    peer, leg = talk()
+    peer.receive(peer.request("INVITE", body=HOLD))
+    peer.command(RefuseReoffer(leg=leg))
+    assert peer.lines()[-1] == "488 INVITE"
+    end(peer, leg)
+
+
+def test_unchanged_offer_is_answered_by_the_stack() -> None:
+    peer, leg = talk()
+    peer.receive(peer.request("INVITE", body=OFFER))
+    assert peer.lines() == ["100 INVITE", "200 INVITE"] and peer.last("200 INVITE").body == ANSWER
+    assert not peer.events
+    peer.ack()
+    end(peer, leg)
+
+
+def test_reinvite_without_offer_asks_for_ours() -> None:
+    peer, leg = talk()
+    peer.receive(peer.request("INVITE"))
+    assert peer.event(Reoffered).sdp is None
+    peer.command(AnswerReoffer(leg=leg, sdp=OFFER))
+    peer.ack(HELD)
+    assert peer.event(Acknowledged) == Acknowledged(leg=leg, sdp=HELD)
+
+
+def test_second_reinvite_meets_500_while_the_first_is_open() -> None:
+    peer, leg = talk()
+    peer.receive(peer.request("INVITE", body=HOLD))
+    peer.receive(peer.request("INVITE", body=OFFER))
+    refusal = peer.last("500 INVITE")
+    assert 0 <= int(refusal.header("Retry-After")) <= 10
+    peer.command(AnswerReoffer(leg=leg, sdp=HELD))
+    assert peer.last("200 INVITE").body == HELD
+
+
+def test_cancelled_reinvite() -> None:
+    peer, leg = talk()
+    branch = peer.branch()
+    peer.receive(peer.request("INVITE", body=HOLD, branch=branch))
+    peer.receive(peer.request("CANCEL", branch=branch))
+    assert peer.lines()[-2:] == ["200 CANCEL", "487 INVITE"]
+    assert peer.command(AnswerReoffer(leg=leg, sdp=HELD)) == []
+    end(peer, leg)
+
+
+def test_reinvite_before_the_late_ack_counts_as_the_ack() -> None:
+    """RFC 5407 section 3.1.4: the exchange of the first INVITE is complete without it."""
+    peer = Peer()
+    leg = peer.call_in()
+    peer.command(Accept(leg=leg, sdp=ANSWER))
+    peer.to_tag = peer.last("200 INVITE").to_tag
+    peer.receive(peer.request("INVITE", body=HOLD))
+    assert peer.event(Acknowledged).leg == leg and peer.event(Reoffered).sdp == HOLD
+
+
+def test_lost_ack_of_a_reinvite_ends_the_call() -> None:
+    peer, leg = talk()
+    peer.receive(peer.request("INVITE", body=HOLD))
+    peer.command(AnswerReoffer(leg=leg, sdp=HELD))
+    peer.wait(33)
+    assert peer.event(Ended).reason == "no ACK" and "BYE" in peer.lines()
+    peer.assert_idle()
+
+
+def test_bye_while_we_decide() -> None:
+    peer, leg = talk()
+    peer.receive(peer.request("INVITE", body=HOLD))
+    peer.receive(peer.request("BYE"))
+    assert sorted(peer.lines()[-2:]) == ["200 BYE", "487 INVITE"]
+    assert peer.event(Ended).by == "remote"
+    peer.assert_idle()
+
+
+def test_we_hold_the_peer() -> None:
+    peer, leg = talk()
+    peer.command(Reoffer(leg=leg, sdp=HOLD))
+    invite = peer.last("INVITE")
+    peer.receive(peer.response(invite, 100))
+    good = peer.response(invite, 200, body=HELD)
+    peer.receive(good)
+    assert peer.event(ReofferAnswered) == ReofferAnswered(leg=leg, sdp=HELD)
+    assert peer.lines() == ["INVITE", "ACK"]
+    peer.receive(good)
+    assert peer.lines() == ["INVITE", "ACK", "ACK"]
+    end(peer, leg)
+
+
+def test_offers_of_ours_queue_up() -> None:
+    peer, leg = talk()
+    for index in range(12):
+        peer.command(Reoffer(leg=leg, sdp=OFFER + b"a=x:%d\r\n" % index))
+    assert peer.lines() == ["INVITE"]
+    refused = [event for event in peer.events if isinstance(event, ReofferRefused)]
+    assert len(refused) == 3, "one is running and eight wait"
+    for index in range(9):
+        invite = peer.last("INVITE")
+        assert invite.body.endswith(b"a=x:%d\r\n" % index)
+        peer.receive(peer.response(invite, 200, body=ANSWER))
+    end(peer, leg)
+
+
+def test_late_offer_reinvite_of_ours() -> None:
+    peer, leg = talk()
+    peer.command(Reoffer(leg=leg, sdp=None))
+    peer.receive(peer.response(peer.last("INVITE"), 200, body=OFFER))
+    assert peer.event(ReofferAnswered).sdp == OFFER and "ACK" not in peer.lines()
+    peer.receive(peer.request("INVITE", body=HOLD))
+    assert peer.lines()[-1] == "491 INVITE"
+    peer.command(Acknowledge(leg=leg, sdp=ANSWER))
+    assert peer.last("ACK").body == ANSWER
+    end(peer, leg)
+
+
+def test_hangup_while_our_late_answer_is_owed() -> None:
+    peer, leg = talk()
+    peer.command(Reoffer(leg=leg, sdp=None))
+    peer.receive(peer.response(peer.last("INVITE"), 200, body=OFFER))
+    peer.command(Hangup(leg=leg))
+    assert peer.lines()[-2:] == ["ACK", "BYE"]
+
+
+def test_refused_reoffer_of_ours() -> None:
+    peer, leg = talk()
+    peer.command(Reoffer(leg=leg, sdp=HOLD))
+    peer.receive(peer.response(peer.last("INVITE"), 488))
+    assert peer.event(ReofferRefused) == ReofferRefused(leg=leg, status=488)
+    end(peer, leg)
+
+
+@pytest.mark.parametrize("status", [481, 408])
+def test_reinvite_that_finds_nobody_ends_the_call(status: int) -> None:
+    """RFC 3261 section 12.2.1.2."""
+    peer, leg = talk()
+    peer.command(Reoffer(leg=leg, sdp=HOLD))
+    peer.receive(peer.response(peer.last("INVITE"), status))
+    assert peer.event(Ended).by == "remote" and peer.lines()[-1] == "BYE"
+
+
+def test_reinvite_without_any_answer_ends_the_call() -> None:
+    peer, leg = talk()
+    peer.command(Reoffer(leg=leg, sdp=HOLD))
+    peer.wait(33)
+    assert peer.event(Ended).by == "timeout"
+    peer.assert_idle()
+
+
+def test_answer_to_a_reinvite_after_we_hung_up_is_acknowledged() -> None:
+    peer, leg = talk()
+    peer.command(Reoffer(leg=leg, sdp=HOLD))
+    invite = peer.last("INVITE")
+    peer.command(Hangup(leg=leg))
+    peer.receive(peer.response(invite, 200, body=HELD))
+    assert peer.lines()[-1] == "ACK"
+    peer.receive(peer.response(peer.last("BYE"), 200))
+    peer.assert_idle()
+
+
+@pytest.mark.parametrize(("owner", "low", "high"), [(True, 2.1, 4.0), (False, 0.0, 2.0)])
+def test_glare_is_retried_after_the_rfcs_delay(owner: bool, low: float, high: float) -> None:
+    """RFC 3261 section 14.1."""
+    peer, leg = (talk_out(), "out") if owner else talk()
+    peer.command(Reoffer(leg=leg, sdp=HOLD))
+    peer.receive(peer.request("INVITE", body=HOLD))
+    assert peer.lines()[-1] == "491 INVITE"
+    peer.receive(peer.response(peer.last("INVITE"), 491))
+    deadline = peer.stack.next_deadline()
+    start = peer.now
+    while "INVITE" not in peer.lines()[3:]:
+        deadline = peer.stack.next_deadline()
+        assert deadline is not None
+        peer.now = deadline.at
+        peer.take(peer.stack.expire(peer.now))
+    assert low <= peer.now - start <= high
+    peer.receive(peer.response(peer.last("INVITE"), 200, body=HELD))
+    assert peer.event(ReofferAnswered).sdp == HELD
+
+
+def test_endless_glare_is_given_up() -> None:
+    peer, leg = talk()
+    peer.command(Reoffer(leg=leg, sdp=HOLD))
+    for _ in range(5):
+        peer.receive(peer.response(peer.last("INVITE"), 491))
+        peer.wait(2.0)
+    assert peer.event(ReofferRefused).status == 491
+
+
+def test_retry_waits_for_the_peers_own_offer() -> None:
+    peer, leg = talk()
+    peer.command(Reoffer(leg=leg, sdp=HOLD))
+    first = peer.last("INVITE")
+    peer.receive(peer.response(first, 491))
+    peer.receive(peer.request("INVITE", body=HOLD))
+    assert peer.event(Reoffered).sdp == HOLD
+    peer.wait(2.0)
+    assert peer.last("INVITE") is first, "not while the peer's offer is open"
+    peer.command(AnswerReoffer(leg=leg, sdp=HELD))
+    peer.ack()
+    peer.wait(1.0)
+    assert peer.last("INVITE") is not first
+
+
+def test_foreign_body_in_a_reinvite() -> None:
+    peer, leg = talk()
+    peer.receive(peer.request("INVITE", body=b"<x/>", content_type="application/xml"))
+    assert peer.lines()[-1] == "415 INVITE"
+
+
+def test_sdp_inside_a_multipart() -> None:
+    peer = Peer()
+    body = (
+        b"--b\r\nContent-Type: application/isup\r\n\r\nxx\r\n--b\r\nContent-Type: multipart/alternative;boundary=c\r\n"
+        b"\r\n--c\r\nContent-Type: application/sdp\r\n\r\n" + OFFER + b"\r\n--c--\r\n--b--\r\n"
+    )
+    peer.receive(peer.request("INVITE", body=body, content_type='multipart/mixed;boundary="b"'))
+    assert peer.event(IncomingCall).sdp == OFFER
+
+
+# --- UPDATE ---------------------------------------------------------------------------------------------------------
+
+
+def test_update_with_and_without_offer() -> None:
+    peer, leg = talk()
+    peer.receive(peer.request("UPDATE"))
+    assert peer.lines() == ["200 UPDATE"] and not peer.events
+    peer.receive(peer.request("UPDATE", body=HOLD))
+    peer.command(AnswerReoffer(leg=leg, sdp=HELD))
+    assert peer.last("200 UPDATE").body == HELD
+    end(peer, leg)
+
+
+def test_update_before_the_first_exchange_is_complete() -> None:
+    peer = Peer()
+    leg = peer.call_in()
+    peer.command(Progress(leg=leg, status=180))
+    peer.to_tag = peer.last("180 INVITE").to_tag
+    peer.receive(peer.request("UPDATE", body=HOLD))
+    assert peer.lines()[-1] == "500 UPDATE" and "Retry-After" in peer.sent[-1].headers.keys()
+
+
+def test_early_update_after_a_reliable_answer() -> None:
+    peer = Peer()
+    leg = peer.call_in("Supported: 100rel")
+    peer.command(Progress(leg=leg, status=183, sdp=ANSWER))
+    early = peer.last("183 INVITE")
+    peer.to_tag = early.to_tag
+    peer.receive(peer.request("PRACK", f"RAck: {early.header('RSeq')} {early.cseq} INVITE"))
+    peer.receive(peer.request("UPDATE", body=HOLD))
+    assert peer.event(Reoffered).sdp == HOLD
+    peer.command(AnswerReoffer(leg=leg, sdp=HELD))
+    assert peer.lines()[-1] == "200 UPDATE"
+
+
+def test_early_offer_of_ours_goes_by_update() -> None:
+    peer = Peer()
+    invite = peer.call_out()
+    peer.receive(peer.response(invite, 183, "Allow: UPDATE", body=ANSWER))
+    peer.command(Reoffer(leg="out", sdp=HOLD))
+    assert "UPDATE" not in peer.lines(), "our dialog is chosen by the answer only"
+    peer.answer(invite)
+    assert peer.last("INVITE").body == HOLD
+
+
+# --- PRACK ----------------------------------------------------------------------------------------------------------
+
+
+def test_reliable_provisional_is_repeated_until_prack_and_delays_the_answer() -> None:
+    """RFC 3262 section 3."""
+    peer = Peer()
+    leg = peer.call_in("Supported: 100rel")
+    peer.command(Progress(leg=leg, status=183, sdp=ANSWER))
+    peer.command(Progress(leg=leg, status=180, sdp=ANSWER))
+    peer.command(Accept(leg=leg, sdp=ANSWER))
+    peer.wait(2.0)
+    assert peer.lines() == ["100 INVITE", "183 INVITE", "183 INVITE", "183 INVITE"]
+    early = peer.last("183 INVITE")
+    assert early.header("Require") == "100rel"
+    peer.to_tag = early.to_tag
+    rseq = int(early.header("RSeq"))
+    peer.receive(peer.request("PRACK", f"RAck: {rseq + 5} {early.cseq} INVITE"))
+    assert peer.lines()[-1] == "481 PRACK"
+    peer.receive(peer.request("PRACK", "RAck: nonsense"))
+    assert peer.lines()[-1] == "400 PRACK"
+    peer.receive(peer.request("PRACK", f"RAck: {rseq} {early.cseq} INVITE"))
+    assert peer.lines()[-2:] == ["200 PRACK", "180 INVITE"]
+    ringing = peer.last("180 INVITE")
+    assert int(ringing.header("RSeq")) == rseq + 1
+    peer.receive(peer.request("PRACK", f"RAck: {rseq + 1} {early.cseq} INVITE"))
+    assert peer.lines()[-2:] == ["200 PRACK", "200 INVITE"]
+    assert not peer.last("200 INVITE").body, "the answer went out in the 183 already"
+    peer.ack()
+    end(peer, leg)
+
+
+def test_reliable_provisional_without_prack_fails_the_call() -> None:
+    peer = Peer()
+    leg = peer.call_in("Require: 100rel")
+    peer.command(Progress(leg=leg, status=180))
+    peer.wait(33)
+    assert "504 INVITE" in peer.lines()
+    assert peer.event(Ended) == Ended(leg=leg, by="timeout", status=504, cause=102, reason="no PRACK")
+    peer.assert_idle()
+
+
+def test_cancel_with_a_reliable_provisional_outstanding() -> None:
+    peer = Peer()
+    leg = peer.call_in("Require: 100rel")
+    peer.command(Progress(leg=leg, status=180))
+    peer.receive(peer.request("CANCEL", branch=peer.invite_branch))
+    assert peer.lines()[-2:] == ["200 CANCEL", "487 INVITE"]
+    peer.assert_idle()
+
+
+def test_reliable_responses_of_the_peer_are_acknowledged_in_order() -> None:
+    """RFC 3262 section 4."""
+    peer = Peer()
+    invite = peer.call_out()
+    first = peer.response(invite, 183, "Require: 100rel", "RSeq: 7", body=ANSWER)
+    peer.receive(first)
+    prack = peer.last("PRACK")
+    assert prack.header("RAck") == f"7 {invite.cseq} INVITE" and prack.cseq == invite.cseq + 1
+    peer.receive(peer.response(prack, 200))
+    peer.receive(first)
+    peer.receive(peer.response(invite, 180, "Require: 100rel", "RSeq: 9"))
+    assert peer.lines().count("PRACK") == 1 and peer.event(Ringing).status == 183
+    peer.receive(peer.response(invite, 180, "Require: 100rel", "RSeq: 8"))
+    assert peer.last("PRACK").header("RAck") == f"8 {invite.cseq} INVITE"
+    peer.answer(invite)
+    peer.command(Hangup(leg="out"))
+    assert peer.last("BYE").cseq == invite.cseq + 3, "CSeq goes on from the PRACKs"
+
+
+def test_provisional_is_unreliable_where_the_peer_cannot() -> None:
+    peer = Peer()
+    leg = peer.call_in()
+    peer.command(Progress(leg=leg, status=183, sdp=ANSWER))
+    assert not peer.last("183 INVITE").header("Require")
+    peer.command(Accept(leg=leg, sdp=ANSWER))
+    assert peer.last("200 INVITE").body == ANSWER
+
+
+# --- session timers -------------------------------------------------------------------------------------------------
+
+
+def test_session_interval_too_small() -> None:
+    peer = Peer()
+    peer.receive(peer.request("INVITE", "Session-Expires: 30", "Supported: timer", body=OFFER))
+    assert peer.last("422 INVITE").header("Min-SE") == "90" and not peer.events
+    assert peer.stack.leg_ids() == []
+    peer.assert_idle()
+
+
+def test_peer_refreshes_and_is_watched() -> None:
+    peer = Peer()
+    leg = peer.call_in("Supported: timer", "Session-Expires: 200;refresher=uac")
+    peer.command(Accept(leg=leg, sdp=ANSWER))
+    assert peer.last("200 INVITE").header("Session-Expires") == "200;refresher=uac"
+    assert peer.last("200 INVITE").header("Require") == "timer"
+    peer.ack()
+    peer.wait(160)
+    peer.receive(peer.request("UPDATE", "Supported: timer", "Session-Expires: 200;refresher=uac"))
+    peer.wait(160)
+    assert not [event for event in peer.events if isinstance(event, Ended)]
+    peer.wait(10)
+    assert peer.event(Ended).reason == "session expired" and peer.lines()[-1] == "BYE"
+
+
+def test_we_refresh_for_a_peer_without_timers() -> None:
+    peer = Peer()
+    leg = peer.call_in("Session-Expires: 200")
+    peer.command(Accept(leg=leg, sdp=ANSWER))
+    answer = peer.last("200 INVITE")
+    assert answer.header("Session-Expires") == "200;refresher=uas" and not answer.header("Require")
+    peer.ack()
+    peer.clear()
+    peer.wait(100)
+    refresh = peer.last("INVITE")
+    assert refresh.body == ANSWER, "the same description, since the peer did not allow UPDATE"
+    peer.receive(peer.response(refresh, 200, "Session-Expires: 200;refresher=uac", body=OFFER))
+    assert not peer.events, "a refresh is nobody's business"
+    peer.wait(99)
+    assert peer.lines() == ["INVITE", "ACK"]
+    peer.wait(1)
+    assert peer.lines() == ["INVITE", "ACK", "INVITE"]
+
+
+def test_refresh_by_update_without_sdp() -> None:
+    peer = talk_out("Allow: UPDATE", "Session-Expires: 200;refresher=uac", "Supported: timer")
+    peer.wait(100)
+    update = peer.last("UPDATE")
+    assert not update.body and update.header("Session-Expires") == "200;refresher=uac"
+    peer.receive(peer.response(update, 422, "Min-SE: 300"))
+    again = peer.last("UPDATE")
+    assert again.header("Session-Expires").startswith("300") and again.header("Min-SE") == "300"
+    peer.receive(peer.response(again, 500))
+    assert not peer.events
+    peer.wait(50)
+    assert peer.lines().count("UPDATE") == 3, "tried once more before the session expires"
+
+
+def test_call_is_repeated_with_a_longer_interval() -> None:
+    peer = Peer()
+    invite = peer.call_out()
+    peer.receive(peer.response(invite, 422, "Min-SE: 4000"))
+    assert peer.last("INVITE").header("Session-Expires") == "4000"
+    assert peer.last("INVITE").header("Min-SE") == "4000"
+    peer.receive(peer.response(peer.last("INVITE"), 422, "Min-SE: 5000"))
+    assert peer.event(Ended).status == 422
+
+
+def test_no_timers_where_they_are_off() -> None:
+    peer = Peer(settings=Settings(session_expires=0))
+    assert not peer.call_out().header("Session-Expires")
+    leg = peer.stack.leg_ids()[0]
+    peer.command(Hangup(leg=leg))
+
+
+# --- INFO, MESSAGE --------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("kind", "body", "digit", "duration"),
+    [
+        ("application/dtmf-relay", b"Signal=5\r\nDuration=250\r\n", "5", 250),
+        ("application/dtmf-relay", b"Signal= 11\nDuration= 100\n", "#", 100),
+        ("application/dtmf-relay", b"signal=*\r\n", "*", 160),
+        ("application/dtmf", b"7", "7", 160),
+        ("application/dtmf", b"10\r\n", "*", 160),
+    ],
+)
+def test_digits_by_info(kind: str, body: bytes, digit: str, duration: int) -> None:
+    peer, leg = talk()
+    peer.receive(peer.request("INFO", body=body, content_type=kind))
+    assert peer.event(InfoDigit) == InfoDigit(leg=leg, digit=digit, duration_ms=duration)
+    assert peer.lines() == ["200 INFO"]
+
+
+@pytest.mark.parametrize("kind", ["application/dtmf-relay", "application/dtmf"])
+def test_digit_nobody_has(kind: str) -> None:
+    peer, _ = talk()
+    peer.receive(peer.request("INFO", body=b"Signal=99", content_type=kind))
+    assert peer.lines() == ["400 INFO"] and not peer.events
+
+
+def test_other_info_both_ways() -> None:
+    peer, leg = talk()
+    peer.receive(peer.request("INFO", body=b"<media_control/>", content_type="application/media_control+xml"))
+    assert peer.event(Info) == Info(leg=leg, content_type="application/media_control+xml", body=b"<media_control/>")
+    peer.command(SendInfo(leg=leg, content_type="application/dtmf", body=b"5"))
+    info = peer.last("INFO")
+    assert info.header("Content-Type") == "application/dtmf" and info.body == b"5"
+    peer.receive(peer.response(info, 200))
+    end(peer, leg)
+
+
+def test_messages() -> None:
+    peer, leg = talk()
+    peer.receive(peer.request("MESSAGE", body=b"hello", content_type="text/plain"))
+    assert peer.event(TextMessage).body == b"hello" and peer.lines() == ["202 MESSAGE"]
+    outside = Peer()
+    outside.receive(outside.request("MESSAGE", body="你好".encode(), content_type="text/plain"))
+    assert outside.event(TextMessage).to == "100"
+    outside.command(
+        SendMessage(
+            uri="sip:200@192.0.2.1", flow=FLOW, from_uri="sip:100@192.0.2.2", content_type="text/plain", body=b"yes"
+        )
+    )
+    assert outside.last("MESSAGE").body == b"yes"
+    outside.receive(outside.response(outside.last("MESSAGE"), 200))
+    outside.assert_idle()
