@@ -5,7 +5,9 @@ from __future__ import annotations
 from pbx.acd.model import (
     AcdConfig,
     AgentConfig,
+    Boost,
     CallbackRules,
+    Helpers,
     Presence,
     QueueConfig,
     ReasonConfig,
@@ -14,26 +16,31 @@ from pbx.acd.model import (
 )
 from pbx.config.model import Agent, Configuration, Queue
 
-_JOIN: dict[str, Presence] = {"any": "always", "logged_in": "logged_on", "not_paused": "active", "ready": "active"}
+_JOIN: dict[str, Presence] = {"any": "always", "logged_in": "logged_on", "not_paused": "active", "ready": "ready"}
 _STAY: dict[str, Presence] = {
     "never": "always",
     "no_agents_logged_in": "logged_on",
     "no_agents_available": "active",
 }
-_OVERFLOW = {"max_wait": "max_wait", "max_length": "full", "no_agents": "no_agents", "closed": "closed"}
+_OVERFLOW = {
+    "max_wait": "max_wait",
+    "max_length": "full",
+    "no_agents": "no_agents",
+    "closed": "closed",
+    "holiday": "holiday",
+}
+_NEVER = 1_000_000_000
 _BEST = 11
 """Configuration: 10 is best; the ACD counts choices from 1."""
 
 
 def make_acd_config(configuration: Configuration) -> AcdConfig:
-    missed = [queue.missed_offer for queue in configuration.queues.values()]
     return AcdConfig(
         queues=tuple(_queue(queue, configuration) for queue in configuration.queues.values()),
         agents=tuple(_agent(agent) for agent in configuration.agents.values()),
         reasons=tuple(
             ReasonConfig(name=reason.code, limit_s=reason.limit) for reason in configuration.not_ready_reasons.values()
         ),
-        miss_limit=min((offer.after for offer in missed), default=2),
     )
 
 
@@ -43,8 +50,10 @@ def _queue(queue: Queue, configuration: Configuration) -> QueueConfig:
         name=queue.name,
         strategy=queue.strategy,
         skills=_skills(queue),
+        helpers=tuple(Helpers(helper, step.after) for step in queue.widening for helper in step.queues),
+        boosts=tuple(Boost(step.after, step.priority) for step in queue.widening if step.priority),
         match_language=queue.language_seats,
-        priority=max(0, min(100, queue.priority)),
+        priority=queue.priority,
         priority_step_s=60.0 / queue.ageing if queue.ageing else 1e9,
         weight=queue.weight,
         service_level_s=queue.service_level.threshold,
@@ -57,6 +66,8 @@ def _queue(queue: Queue, configuration: Configuration) -> QueueConfig:
             if not entry.queues or queue.name in entry.queues
         ),
         disposition_required=queue.dispositions_required,
+        miss_limit=queue.missed_offer.after if queue.missed_offer.not_ready else _NEVER,
+        miss_rest_s=queue.missed_offer.pause,
         max_wait_s=queue.max_wait,
         max_length=queue.max_length,
         join_when=_JOIN[queue.join_when],
@@ -99,6 +110,7 @@ def _agent(agent: Agent) -> AgentConfig:
         queues={queue: _BEST - level for queue, level in agent.queues.items()},
         skills=dict(agent.skills),
         languages=tuple(agent.languages),
+        after_call_work_s=agent.after_call_work,
         capacity={"voice": agent.voice_capacity, "chat": agent.chat_capacity},
         team=agent.team or "",
         device=f"extension:{agent.extension}" if agent.extension else "",
