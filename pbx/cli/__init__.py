@@ -15,6 +15,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "password": ("pbx.cli.password", "Hash a password for the configuration."),
     "serve": ("pbx.cli.serve", "Run the server."),
     "schemas": ("pbx.cli.schemas", "Write the JSON Schemas of the configuration for editors."),
+    "simulate": ("pbx.cli.simulate", "Simulate queues and agents with the real ACD, beside Erlang."),
 }
 """The subcommands, in the order of the alphabet."""
 

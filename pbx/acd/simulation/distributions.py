@@ -14,42 +14,42 @@ Uniform01 = Callable[[], float]
 Sampler = Callable[[], float]
 
 
-class Exponential(msgspec.Struct, frozen=True, tag="exponential", tag_field="kind"):
+class Exponential(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="exponential", tag_field="kind"):
     """Memoryless, as Erlang's formulae assume."""
 
     mean: float
 
 
-class Constant(msgspec.Struct, frozen=True, tag="constant", tag_field="kind"):
+class Constant(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="constant", tag_field="kind"):
     value: float
 
 
-class Uniform(msgspec.Struct, frozen=True, tag="uniform", tag_field="kind"):
+class Uniform(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="uniform", tag_field="kind"):
     low: float
     high: float
 
 
-class LogNormal(msgspec.Struct, frozen=True, tag="lognormal", tag_field="kind"):
+class LogNormal(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="lognormal", tag_field="kind"):
     """As handling times usually are: ``sd`` is the standard deviation of the times themselves."""
 
     mean: float
     sd: float
 
 
-class Erlang(msgspec.Struct, frozen=True, tag="erlang", tag_field="kind"):
+class Erlang(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="erlang", tag_field="kind"):
     """The sum of ``stages`` exponential times: more regular the more stages."""
 
     mean: float
     stages: int
 
 
-class Empirical(msgspec.Struct, frozen=True, tag="empirical", tag_field="kind"):
+class Empirical(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="empirical", tag_field="kind"):
     """One of the measured values, each with the same chance."""
 
     values: tuple[float, ...]
 
 
-class Weibull(msgspec.Struct, frozen=True, tag="weibull", tag_field="kind"):
+class Weibull(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="weibull", tag_field="kind"):
     """Patience whose hazard grows (shape > 1) or falls (shape < 1) with the wait."""
 
     scale: float
@@ -113,20 +113,20 @@ def mean_of(distribution: Distribution) -> float:
             return scale * math.gamma(1.0 + 1.0 / shape)
 
 
-class RatePoint(msgspec.Struct, frozen=True):
+class RatePoint(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """From ``at`` seconds on so many arrivals per hour."""
 
     at: float
     per_hour: float
 
 
-class Poisson(msgspec.Struct, frozen=True, tag="poisson", tag_field="kind"):
+class Poisson(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="poisson", tag_field="kind"):
     """Arrivals independent of each other at a constant rate."""
 
     per_hour: float
 
 
-class Profile(msgspec.Struct, frozen=True, tag="profile", tag_field="kind"):
+class Profile(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="profile", tag_field="kind"):
     """Poisson arrivals whose rate follows the day: constant between the points, over again after ``period_s``."""
 
     points: tuple[RatePoint, ...]
@@ -143,7 +143,7 @@ class RecordedCall(msgspec.Struct, frozen=True):
     priority: int = 0
 
 
-class Replay(msgspec.Struct, frozen=True, tag="replay", tag_field="kind"):
+class Replay(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="replay", tag_field="kind"):
     """Calls from a log, in order of time."""
 
     calls: tuple[RecordedCall, ...]

@@ -8,7 +8,7 @@ from pbx.acd.model import AcdConfig, AgentConfig, QueueConfig
 from pbx.acd.simulation.distributions import Arrivals, Constant, Distribution, Exponential, Poisson
 
 
-class Stream(msgspec.Struct, frozen=True, kw_only=True):
+class Stream(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Work of one kind for one queue."""
 
     queue: str
@@ -25,7 +25,7 @@ class Stream(msgspec.Struct, frozen=True, kw_only=True):
     language: str = ""
 
 
-class Shift(msgspec.Struct, frozen=True, kw_only=True):
+class Shift(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """When agents work. Seconds from the start; agents of no shift work all the time."""
 
     agents: tuple[str, ...]
@@ -35,7 +35,7 @@ class Shift(msgspec.Struct, frozen=True, kw_only=True):
     """From, to."""
 
 
-class Manners(msgspec.Struct, frozen=True, kw_only=True):
+class Manners(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """How agents treat offers."""
 
     answer: Distribution = Constant(0.0)
