@@ -31,13 +31,13 @@ _OVERFLOW = {
 }
 _NEVER = 1_000_000_000
 _BEST = 11
-"""Configuration: 10 is best; the ACD counts choices from 1."""
+"""Configuration: 10 is best, for strategies that use levels; the ACD counts choices from 1."""
 
 
 def make_acd_config(configuration: Configuration) -> AcdConfig:
     return AcdConfig(
         queues=tuple(_queue(queue, configuration) for queue in configuration.queues.values()),
-        agents=tuple(_agent(agent) for agent in configuration.agents.values()),
+        agents=tuple(_agent(agent, configuration) for agent in configuration.agents.values()),
         reasons=tuple(
             ReasonConfig(name=reason.code, limit_s=reason.limit) for reason in configuration.not_ready_reasons.values()
         ),
@@ -103,11 +103,12 @@ def _skills(queue: Queue) -> tuple[SkillNeed, ...]:
     return tuple(needs)
 
 
-def _agent(agent: Agent) -> AgentConfig:
+def _agent(agent: Agent, configuration: Configuration) -> AgentConfig:
+    by_level = {queue.name for queue in configuration.queues.values() if queue.strategy == "skill_level"}
     return AgentConfig(
         id=agent.id,
         name=agent.name,
-        queues={queue: _BEST - level for queue, level in agent.queues.items()},
+        queues={queue: _BEST - level if queue in by_level else 1 for queue, level in agent.queues.items()},
         skills=dict(agent.skills),
         languages=tuple(agent.languages),
         after_call_work_s=agent.after_call_work,
