@@ -84,7 +84,7 @@ class SourceGuard:
         self.configure(rules or GuardRules())
 
     def configure(self, rules: GuardRules) -> None:
-        """Use these rules from now on; bans of sources now trusted are lifted. Raises ``ValueError`` for a bad network."""
+        """Use these rules from now on; bans of sources now trusted end. Raises ``ValueError`` for a bad network."""
         trusted = [ipaddress.ip_network(text, strict=False) for text in rules.trusted]
         denied = [ipaddress.ip_network(text, strict=False) for text in rules.deny]
         names = b"|".join(re.escape(name.encode()) for name in rules.scanners if name)
