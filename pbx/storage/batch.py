@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import socket
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -53,6 +55,18 @@ class BatchWriter:
             raise
         return connection
 
+    def probe(self) -> Connection:
+        """Like ``connect``, and the database takes writes: an SQLite that somebody locks does not."""
+        connection = self.connect()
+        if not self._postgres:
+            try:
+                connection.exec_driver_sql("BEGIN IMMEDIATE")
+                connection.rollback()
+            except BaseException:
+                connection.close()
+                raise
+        return connection
+
     def use(self, connection: Connection) -> None:
         """Write over this connection from now on."""
         self.drop()
@@ -64,6 +78,18 @@ class BatchWriter:
             self._connection.invalidate()
             self._connection.close()
             self._connection = None
+
+    def cut(self) -> None:
+        """From another thread: make a write that hangs fail. Only for PostgreSQL."""
+        connection = self._connection
+        if connection is None or not self._postgres:
+            return
+        try:
+            line = socket.socket(fileno=os.dup(connection.connection.driver_connection.fileno()))  # type: ignore[union-attr]
+        except Exception:  # closed in the meantime: there is nothing left to cut
+            return
+        with line:
+            line.shutdown(socket.SHUT_RDWR)
 
     def close(self) -> None:
         self.drop()

@@ -20,7 +20,7 @@ from typing import Any, Literal, TypeAlias
 import msgspec
 from sqlalchemy import Connection
 
-from pbx.events.catalogue import CallEvent, Record, encode_record
+from pbx.events.catalogue import CallEvent, Record, decode_record, encode_record
 from pbx.events.folds.topics import TopicFold
 from pbx.events.line import Line, parse_line
 
@@ -53,7 +53,8 @@ def call_now(callback: Callable[..., object], *args: Any) -> None:
 
 class EventLog:
     """``post`` brings a callback into the event loop (``loop.call_soon_threadsafe``); by default it is called in the
-    writer's thread. ``on_durable`` gets (line, record) pairs in order, each once."""
+    writer's thread. ``on_durable`` gets (line, record) pairs in order, each once. ``linger_s`` is how long a batch
+    waits for company, ``patience_s`` how long a PostgreSQL that stands still is waited for."""
 
     def __init__(
         self,
@@ -63,6 +64,7 @@ class EventLog:
         password: str = "",
         synchronous: str = "FULL",
         linger_s: float = 0.003,
+        patience_s: float = 4.0,
         max_pending: int = 500_000,
         max_journal_bytes: int = 2 << 30,
         post: Callable[..., object] = call_now,
@@ -76,6 +78,7 @@ class EventLog:
         self._max_journal = max_journal_bytes
         self._journal: Journal | None = None
         self._linger = linger_s
+        self._patience = patience_s
         self._max_pending = max_pending
         self._post = post
         self._on_durable = on_durable
@@ -90,6 +93,8 @@ class EventLog:
         self._away = False
         self._back: Connection | None = None
         self._probing: threading.Thread | None = None
+        self._watching: threading.Thread | None = None
+        self._writing_since = 0.0
         self._unsaved: list[_Item] = []
         self._last_seq = 0
         self._durable_seq = 0
@@ -106,7 +111,7 @@ class EventLog:
         """
         migrate(self.engine)
         try:
-            self._writer.use(self._connect())
+            self._writer.use(self._connect(self._writer.connect))
             self._writer.recover()
             self._journal = Journal(self._journal_path, max_bytes=self._max_journal)
             self._drain_journal()
@@ -120,6 +125,9 @@ class EventLog:
         self._last_seq = self._durable_seq = self.reader.read_bounds()[1]
         self._thread = threading.Thread(target=self._run, name="event-log", daemon=True)
         self._thread.start()
+        if self.engine.dialect.name == "postgresql":
+            self._watching = threading.Thread(target=self._watch, name="event-log-watch", daemon=True)
+            self._watching.start()
 
     def close(self, timeout: float = 10.0) -> bool:
         """Write what is pending and stop. False if that took longer than ``timeout`` seconds."""
@@ -132,8 +140,9 @@ class EventLog:
         if self._thread is not None:
             self._thread.join(timeout)
             done = not self._thread.is_alive()
-        if self._probing is not None:
-            self._probing.join(timeout)
+        for helper in (self._probing, self._watching):
+            if helper is not None:
+                helper.join(timeout)
         if done:
             if self._back is not None:
                 self._back.close()
@@ -171,7 +180,7 @@ class EventLog:
             if record.seq != self._last_seq + 1:
                 raise ValueError(f"event {record.seq} does not follow {self._last_seq}")
             self._last_seq = record.seq
-            items.append((self._make_line(record), record, None))
+            items.append((*self._make_line(record), None))
         if self._last_seq - self._snapshot_seq >= SNAPSHOT_EVERY:
             self._snapshot_seq = self._last_seq
             items.append((PutFold(name="topics", seq=self._last_seq, state=self._topics.snapshot()), None, None))
@@ -186,18 +195,20 @@ class EventLog:
         with self._wake:
             return self._wake.wait_for(lambda: self._idle and not self._pending and not self._unsaved, timeout)
 
-    def _make_line(self, record: Record) -> Line:
+    def _make_line(self, record: Record) -> Durable:
+        record, json = _encode(record)
         event = record.event
         concerned = self._topics.apply(record)
-        return Line(
+        line = Line(
             seq=record.seq,
             at=record.at,
             type=type(event).__name__,
-            call=_clean(event.call) if isinstance(event, CallEvent) else "",
+            call=event.call if isinstance(event, CallEvent) else "",
             topics=concerned.topics,
             joined=concerned.joined,
-            json=_encode(record),
+            json=json,
         )
+        return line, record
 
     def _put(self, items: list[_Item]) -> None:
         with self._wake:
@@ -282,8 +293,9 @@ class EventLog:
         if not items and not self._unsaved:
             return
         if not self._away:
+            items, self._unsaved = self._unsaved + items, []
             try:
-                self._writer.write([(write, record) for write, record, _ in items])
+                self._write([(write, record) for write, record, _ in items])
                 self._report(items)
                 return
             except Exception as error:
@@ -292,6 +304,22 @@ class EventLog:
                     return
                 self._go_away(error)
         self._spill(items)
+
+    def _write(self, batch: Sequence[tuple[Write, Record | None]]) -> None:
+        self._writing_since = time.monotonic()
+        try:
+            self._writer.write(batch)
+        finally:
+            self._writing_since = 0.0
+
+    def _watch(self) -> None:
+        """A server that stands still keeps its connections: cut ours, so that the writer sees it is away."""
+        while not self._closing:
+            with self._wake:
+                self._wake.wait_for(lambda: self._closing, self._patience / 4)
+            since = self._writing_since
+            if since and time.monotonic() - since > self._patience:
+                self._writer.cut()
 
     def _save_singly(self, items: list[_Item], error: Exception) -> None:
         """The database refused the batch: find the row it cannot take, keep it in a file, go on."""
@@ -353,7 +381,7 @@ class EventLog:
     def _try_connecting(self) -> None:
         while not self._closing:
             try:
-                self._back = self._connect()
+                self._back = self._connect(self._writer.probe)
                 return
             except Exception as error:
                 if not is_away(error) and not isinstance(error, AlreadyWriting):
@@ -361,11 +389,11 @@ class EventLog:
             with self._wake:
                 self._wake.wait_for(lambda: self._closing, 0.3)
 
-    def _connect(self) -> Connection:
+    def _connect(self, connect: Callable[[], Connection]) -> Connection:
         """The lock of a predecessor that was killed takes a moment to go."""
         for attempt in range(20):
             try:
-                return self._writer.connect()
+                return connect()
             except AlreadyWriting:
                 if attempt == 19 or self._closing:
                     raise
@@ -395,7 +423,7 @@ class EventLog:
             writes, offset = self._journal.read(offset)
             if not writes:
                 break
-            self._writer.write([(write, parse_line(write) if type(write) is Line else None) for write in writes])
+            self._write([(write, None) for write in writes])
             if self._away and (self._pending or self._unsaved):
                 self._spill(self._take() or [])
         self._journal.clear()
@@ -411,12 +439,17 @@ class EventLog:
             seq = page[-1].seq
 
 
-def _encode(record: Record) -> str:
+def _encode(record: Record) -> tuple[Record, str]:
+    """The record as JSON. What a phone sends may hold half a character or a zero byte, which no database takes: such a
+    record is cleaned and not refused."""
     try:
-        return encode_record(record).decode()
+        json = encode_record(record)
+        if b"\\u0000" not in json:
+            return record, json.decode()
     except UnicodeEncodeError:
-        # A caller's name may hold half a character: what a phone sends is no reason to lose the fact.
-        return msgspec.json.encode(_clean_deep(msgspec.to_builtins(record))).decode()
+        pass
+    json = msgspec.json.encode(_clean_deep(msgspec.to_builtins(record)))
+    return decode_record(json), json.decode()
 
 
 def _clean(text: str) -> str:

@@ -19,6 +19,7 @@ from pbx.cti.actor import Actor
 from pbx.cti.commands import Accepted, AnyCommand, CommandDone, CommandResult
 from pbx.cti.permissions import Directory
 from pbx.events.catalogue import AnyEvent, AuditEntry, Record
+from pbx.events.line import Line
 from pbx.ports.backend import Health, Metric
 from pbx.storage.event_log import EventLog
 from pbx.storage.records import Records
@@ -48,11 +49,13 @@ class Desk:
 
     async def start(self) -> None:
         loop = asyncio.get_running_loop()
+        self.progress = asyncio.Condition()
+        self.commanded = asyncio.Event()
         self.log = EventLog(
             f"sqlite:///{self.folder}/tandem.db",
             journal=self.folder / "journal",
             post=loop.call_soon_threadsafe,
-            on_durable=lambda lines: self.desk.publish(lines),
+            on_durable=self._publish,
         )
         self.log.open()
         self.users, self.records = Users(self.log.engine), Records(self.log.engine)
@@ -77,9 +80,11 @@ class Desk:
         await self.http.stop()
         assert await asyncio.to_thread(self.log.close)
 
-    def add_user(self, name: str, role: Any, *, agent: str = "", teams: Sequence[str] = ()) -> str:
+    def add_user(
+        self, name: str, role: Any, *, agent: str = "", teams: Sequence[str] = (), password: str | None = None
+    ) -> str:
         """Returns a token."""
-        self.users.put_user(name, role, wall=time.time(), agent=agent, teams=teams, password=f"password of {name}")
+        self.users.put_user(name, role, wall=time.time(), agent=agent, teams=teams, password=password)
         self.tokens[name] = self.users.create_token(name, wall=time.time())
         return self.tokens[name]
 
@@ -89,7 +94,8 @@ class Desk:
 
     def connect(self, user: str = "", **options: Any) -> connect:
         headers = {"Authorization": f"Bearer {self.tokens[user]}"} if user else {}
-        return connect(self.ws_url, additional_headers=headers, compression=None, max_size=None, **options)
+        options = {"compression": None, "max_size": None, "max_queue": None} | options
+        return connect(self.ws_url, additional_headers=headers, **options)
 
     def append(self, *events: AnyEvent, at: float = 1_795_000_000.0) -> None:
         first = self.log.last_seq + 1
@@ -101,14 +107,23 @@ class Desk:
     async def settle(self) -> None:
         """Everything appended is durable and delivered."""
         assert await asyncio.to_thread(self.log.flush)
-        while self.desk.hub.seq < self.log.last_seq:
-            await asyncio.sleep(0.001)
+        async with self.progress:
+            await self.progress.wait_for(lambda: self.desk.hub.seq >= self.log.last_seq)
 
     def finish(self, result: CommandResult, n: int = -1) -> None:
         self.desk.done(CommandDone(request_id=self.commands[n][2], result=result))
 
+    def _publish(self, lines: Sequence[tuple[Line, Record]]) -> None:
+        self.desk.publish(lines)
+        self.desk.spawn(self._tell_progress())
+
+    async def _tell_progress(self) -> None:
+        async with self.progress:
+            self.progress.notify_all()
+
     def _execute(self, actor: Actor, command: AnyCommand, request_id: str) -> None:
         self.commands.append((actor, command, request_id))
+        self.commanded.set()
         if self.answer is not None:
             self.desk.done(CommandDone(request_id=request_id, result=self.answer))
 

@@ -127,7 +127,7 @@ async def test_an_agent_is_told_of_its_own_calls_and_queue_only(desk: Desk) -> N
             e.SecurityAlert(what="guess", address="192.0.2.1", detail=""),
             e.AgentReady(agent="1001"),
         )
-        seen = []
+        seen: list[str] = []
         while not seen or seen[-1] != "AgentReady":
             seen.append((await rpc.note())["event"]["type"])
     assert seen == ["Queued", "AgentOffered", "AgentRinging", "QueueLeft", "CallInformation", "AgentReady"]
@@ -184,8 +184,7 @@ async def test_a_late_answer_reaches_the_connection_that_asked_again(desk: Desk)
     desk.answer = None
     async with desk.connect("anna") as socket:
         await socket.send('{"jsonrpc":"2.0","id":"dial-00001","method":"MakeCall","params":{"destination":"110"}}')
-        while not desk.commands:
-            await asyncio.sleep(0.001)
+        await asyncio.wait_for(desk.commanded.wait(), 10)
     async with desk.connect("anna") as socket:
         rpc = Rpc(socket)
         waiting = asyncio.create_task(rpc.call("MakeCall", {"destination": "110"}, id="dial-00001"))
