@@ -1,0 +1,112 @@
+"""What flows ask of the world outside: web services, business databases, SMS and e-mail. Answers go back as inputs."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from typing import Any
+
+import httpx
+
+from pbx.adapters.http_fetcher import HttpFetcher
+from pbx.adapters.sql_sources import SqlSources
+from pbx.app.outputs import Fetch, Notify, Query
+from pbx.config.base import SecretSource
+from pbx.config.services import Fetching, Notices, Source
+from pbx.ivr.messages import Fetched, QueryResult
+
+Answer = Callable[[str, Fetched | QueryResult], None]
+"""Takes the call's id and the flow's input."""
+Tell = Callable[[str, str, dict[str, Any]], None]
+"""Takes level, text and details of a line for the log."""
+MAX_WAITING_NOTICES = 1000
+
+
+class FlowServices:
+    """Give :meth:`handle` to the runtime; every request ends in one answer, unless it is a notice."""
+
+    def __init__(
+        self,
+        fetching: Fetching,
+        sources: Mapping[str, Source],
+        notices: Notices,
+        *,
+        answer: Answer,
+        tell: Tell,
+        reveal: Callable[[SecretSource], str],
+        clock: Callable[[], float],
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+        transport: httpx.AsyncBaseTransport | None = None,
+    ) -> None:
+        self._fetcher = HttpFetcher(fetching, clock=clock, sleep=sleep, transport=transport)
+        self._sql = SqlSources(sources, reveal, clock=clock)
+        self._notices = notices
+        self._answer = answer
+        self._tell = tell
+        self._reveal = reveal
+        self._sleep = sleep
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._waiting_notices = 0
+
+    def handle(self, request: Fetch | Query | Notify) -> None:
+        """Begin; returns at once."""
+        if isinstance(request, Fetch):
+            self._start(self._fetch(request))
+        elif isinstance(request, Query):
+            self._start(self._query(request))
+        elif self._waiting_notices >= MAX_WAITING_NOTICES:
+            self._tell("error", "a notice is dropped, too many are waiting", {"kind": request.kind})
+        else:
+            self._waiting_notices += 1
+            self._start(self._notify(request))
+
+    async def close(self) -> None:
+        """Give up what is under way."""
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._fetcher.close()
+        await self._sql.close()
+
+    def _start(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.get_running_loop().create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _fetch(self, request: Fetch) -> None:
+        answer = await self._fetcher.fetch(request)
+        if answer.failure:
+            place = "<secret>" if request.secret else request.url
+            details = {"failure": answer.failure, "status": answer.status, "url": place, "call": request.key[0]}
+            self._tell("warning", "a web service failed a flow", details)
+        self._answer(request.key[0], answer)
+
+    async def _query(self, request: Query) -> None:
+        answer = await self._sql.query(request)
+        if answer.failure:
+            details = {"failure": answer.failure, "source": request.source, "call": request.key[0]}
+            self._tell("warning", "a database failed a flow", details)
+        self._answer(request.key[0], answer)
+
+    async def _notify(self, notice: Notify) -> None:
+        try:
+            service = self._notices.sms if notice.kind == "sms" else self._notices.email
+            if service is None:
+                self._tell("error", f"no service for {notice.kind} is configured", {})
+                return
+            body = {"to": notice.to, "text": notice.text, "from": service.sender}
+            if notice.kind == "email":
+                body["subject"] = notice.subject
+            headers = {} if service.token is None else {"authorization": f"Bearer {self._reveal(service.token)}"}
+            url, timeout = str(service.url), self._notices.timeout
+            request = Fetch(("", "notice"), url, "POST", headers, {}, body, timeout, 0, 65_536, True)
+            for attempt in range(self._notices.attempts):
+                if attempt:
+                    await self._sleep(min(300.0, 2.0**attempt))
+                answer = await self._fetcher.fetch(request, configured=True)
+                if not answer.failure and answer.status < 300:
+                    return
+            details = {"kind": notice.kind, "failure": answer.failure, "status": answer.status}
+            self._tell("error", "a notice could not be sent", details)
+        finally:
+            self._waiting_notices -= 1
