@@ -19,6 +19,8 @@ from pbx.core.yaml_tree import Node
 
 AUDIO_SUFFIXES = (".wav", ".flac", ".ogg", ".oga", ".opus", ".mp3", ".aiff", ".au")
 
+_PLAIN = frozenset({type(None), str, int, float, bool})
+
 
 def check(configuration: Configuration, tree: Node) -> Iterator[Problem]:
     """Problems with files, folders and ports."""
@@ -43,17 +45,22 @@ def check(configuration: Configuration, tree: Node) -> Iterator[Problem]:
 
 
 def walk(value: Any, loc: Loc = ()) -> Iterator[tuple[Loc, Any]]:
-    """Every model and every value in it, with its place."""
+    """Every model, path and list that somebody wrote, with its place; what is left to defaults is passed over."""
     yield loc, value
     if isinstance(value, BaseModel):
+        written = value.model_fields_set
         for name in type(value).model_fields:
-            yield from walk(getattr(value, name), (*loc, name))
+            inner = getattr(value, name)
+            if name in written and type(inner) not in _PLAIN:
+                yield from walk(inner, (*loc, name))
     elif isinstance(value, Mapping):
         for key, item in value.items():
-            yield from walk(item, (*loc, key))
+            if type(item) not in _PLAIN:
+                yield from walk(item, (*loc, key))
     elif isinstance(value, tuple) and type(value) is tuple:
         for position, item in enumerate(value):
-            yield from walk(item, (*loc, position))
+            if type(item) not in _PLAIN:
+                yield from walk(item, (*loc, position))
 
 
 def is_idle(configuration: Configuration, loc: Loc) -> bool:

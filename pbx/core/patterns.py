@@ -24,7 +24,9 @@ class NumberPattern:
 
     __slots__ = ("_regex", "_steps", "_tail", "text")
 
-    def __init__(self, text: str, regex: re.Pattern[str], steps: tuple[frozenset[str], ...] | None, tail: bool) -> None:
+    def __init__(
+        self, text: str, regex: re.Pattern[str] | None, steps: tuple[frozenset[str], ...] | None, tail: bool
+    ) -> None:
         self.text = text
         self._regex = regex
         self._steps = steps
@@ -39,12 +41,22 @@ class NumberPattern:
         if len(text) > 2 and text[0] == text[-1] == "/":
             return cls(text, compile_expression(text[1:-1]), None, False)
         steps, tail = _read_steps(text)
-        expression = "".join(_express(step) for step in steps) + ("[0-9+*#]*" if tail else "")
-        return cls(text, re.compile(expression), steps, tail)
+        return cls(text, None, steps, tail)
 
     def matches(self, number: str) -> bool:
         """Whether the whole of ``number`` fits. Numbers over 64 characters never do."""
-        return len(number) <= 64 and self._regex.fullmatch(number) is not None
+        if len(number) > 64:
+            return False
+        if self._regex is not None:
+            return self._regex.fullmatch(number) is not None
+        steps = self._steps or ()
+        length = len(steps)
+        if len(number) != length and not (self._tail and len(number) > length):
+            return False
+        for symbol, step in zip(number, steps, strict=False):
+            if symbol not in step:
+                return False
+        return length == len(number) or _ANY.issuperset(number[length:])
 
     @property
     def is_exact(self) -> bool:
@@ -97,10 +109,6 @@ class NumberPattern:
 
     def __hash__(self) -> int:
         return hash(self.text)
-
-
-def _express(step: frozenset[str]) -> str:
-    return "[" + "".join(re.escape(symbol) for symbol in sorted(step)) + "]"
 
 
 def compile_expression(expression: str) -> re.Pattern[str]:

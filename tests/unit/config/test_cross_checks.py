@@ -24,8 +24,8 @@ def tell(problem: Problem) -> str:
 REFERENCES = [
     ("agents.yaml", "agents: {1: {name: X, extension: 1003}}",
      "agents.yaml:1:34: agents.1.extension: there is no extension '1003' | did you mean '1002'?"),
-    ("agents.yaml", "agents: {1: {name: X, queues: [suppor]}}",
-     "agents.yaml:1:32: agents.1.queues[0]: there is no queue 'suppor' | did you mean 'support'?"),
+    ("agents.yaml", "agents: {1: {name: X, queues: [suport2]}}",
+     "agents.yaml:1:32: agents.1.queues[0]: there is no queue 'suport2' | did you mean 'support'?"),
     ("agents.yaml", "agents: {1: {name: X, team: red}}", "agents.yaml:1:29: agents.1.team: there is no team 'red' | "),
     ("agents.yaml", "teams: {red: {supervisors: [anna]}}",
      "agents.yaml:1:29: teams.red.supervisors[0]: there is no agent or user 'anna' | "),
