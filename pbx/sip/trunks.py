@@ -180,6 +180,11 @@ class Trunks:
         found |= {flow.host for trunk in self._trunks.values() for flow in trunk.targets}
         return sorted(found)
 
+    def find_by_address(self, host: str) -> str:
+        """Name of the (first) trunk at an address; empty if there is none. For counters."""
+        names = self._look_up(host)
+        return names[0] if names else ""
+
     def find_origin(self, request: Request, flow: Flow) -> str:
         """Name of the trunk a request outside dialogs comes from; empty if from none.
 
@@ -188,11 +193,7 @@ class Trunks:
         """
         uri = request.uri
         token = uri.parameters.get("rt")
-        names = self._by_host.get(flow.host)
-        if names is None:
-            if len(self._by_host) > 10_000:
-                self._by_host.clear()
-            names = self._by_host[flow.host] = self._find_by_host(flow.host)
+        names = self._look_up(flow.host)
         if token:
             for trunk in self._trunks.values():
                 if trunk.registration is not None and trunk.registration.token == token:
@@ -342,6 +343,14 @@ class Trunks:
         trunk.state, trunk.reason = state, problem
         reason = problem or ("registered" if registration is not None else "answers" if watched else "not watched")
         return [TrunkState(trunk=spec.name, state="down" if problem else "up", reason=reason)]
+
+    def _look_up(self, host: str) -> tuple[str, ...]:
+        names = self._by_host.get(host)
+        if names is None:
+            if len(self._by_host) > 10_000:
+                self._by_host.clear()
+            names = self._by_host[host] = self._find_by_host(host)
+        return names
 
     def _find_by_host(self, host: str) -> tuple[str, ...]:
         try:

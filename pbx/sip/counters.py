@@ -1,0 +1,86 @@
+"""SIP counters for Prometheus: plain numbers by label values, filled from what goes in and out of the stack."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterator
+from typing import NamedTuple
+
+from .commands import Flow
+from .events import Dropped, SecurityAlert, Transmit, TrunkState
+
+_METHODS = frozenset(
+    b"INVITE ACK BYE CANCEL OPTIONS REGISTER PRACK UPDATE INFO REFER NOTIFY SUBSCRIBE MESSAGE PUBLISH".split()
+)
+_HELP = {
+    "sip_requests_total": "SIP requests by method, direction, transport and trunk",
+    "sip_responses_total": "SIP responses by code, method, direction, transport and trunk",
+    "sip_retransmissions_total": "SIP messages sent again",
+    "sip_dropped_total": "SIP packets that were not acted on, by reason",
+    "sip_security_alerts_total": "Wrong credentials, scanners, floods, bans",
+    "sip_trunk_changes_total": "Times a trunk went up or down",
+}
+
+
+class Sample(NamedTuple):
+    """One number; has the fields of ``pbx.ports.backend.Metric``."""
+
+    name: str
+    help: str
+    value: float
+    labels: dict[str, str]
+
+
+class SipCounters:
+    """``trunk_of`` names the trunk at a peer's address, empty for phones; label values are bounded."""
+
+    def __init__(self, trunk_of: Callable[[str], str] = lambda host: "") -> None:
+        self._trunk_of = trunk_of
+        self._counts: dict[str, Counter[tuple[tuple[str, str], ...]]] = {name: Counter() for name in _HELP}
+
+    def received(self, data: bytes, flow: Flow) -> None:
+        """A packet from the network."""
+        self._count_message(data, flow, "in")
+
+    def sent(self, output: Transmit) -> None:
+        self._count_message(output.data, output.flow, "out")
+        if output.note == "retransmission":
+            self._counts["sip_retransmissions_total"][(("transport", output.flow.transport),)] += 1
+
+    def dropped(self, output: Dropped) -> None:
+        counter = self._counts["sip_dropped_total"]
+        key = (("reason", output.reason[:40]),)
+        # Reasons are ours, but some quote the peer: no more than so many of them.
+        counter[key if key in counter or len(counter) < 100 else (("reason", "other"),)] += 1
+
+    def alerted(self, output: SecurityAlert) -> None:
+        self._counts["sip_security_alerts_total"][(("what", output.what),)] += 1
+
+    def trunk_changed(self, output: TrunkState) -> None:
+        self._counts["sip_trunk_changes_total"][(("trunk", output.trunk), ("state", output.state))] += 1
+
+    def samples(self) -> Iterator[Sample]:
+        """All numbers, for the exporter."""
+        for name, counter in self._counts.items():
+            for key, value in sorted(counter.items()):
+                yield Sample(name, _HELP[name], float(value), dict(key))
+
+    def _count_message(self, data: bytes, flow: Flow, direction: str) -> None:
+        common = (("direction", direction), ("transport", flow.transport), ("trunk", self._trunk_of(flow.host)))
+        if data.startswith(b"SIP/2.0 "):
+            code = data[8:11]
+            if len(code) == 3 and code.isdigit() and b"1" <= code[:1] <= b"6":
+                method = _find_method(data)
+                self._counts["sip_responses_total"][(("code", code.decode()), ("method", method), *common)] += 1
+            return
+        verb = data[:12].partition(b" ")[0]
+        name = verb.decode() if verb in _METHODS else "other"
+        self._counts["sip_requests_total"][(("method", name), *common)] += 1
+
+
+def _find_method(response: bytes) -> str:
+    at = response.find(b"\r\nCSeq:")
+    if at < 0:
+        return "other"
+    method = response[at + 7 : at + 40].partition(b"\r\n")[0].strip().rpartition(b" ")[2]
+    return method.decode() if method in _METHODS else "other"
