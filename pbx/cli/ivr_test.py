@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from pbx.cli.ivr_database import open_databases
 from pbx.cli.report import render
 from pbx.core.problems import has_errors
 from pbx.ivr import load_folder
@@ -46,7 +47,7 @@ def command(
         for problem in unreadable:
             wrong = True
             click.echo(render(problem) + "\n")
-    results = run_cases(library, cases)
+    results = run_cases(library, cases, open_databases(flows))
     show_results(results, verbose)
     chosen = {name: flow for name, flow in library.items() if not names or name in names}
     coverages = measure(chosen, [step for result in results for step in result.record.steps])

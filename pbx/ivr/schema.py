@@ -105,7 +105,8 @@ def _tell(detail: ErrorDetails, node: Node, known: list[str]) -> Problem:
         return key_mark(node, path[:-1]).problem(f"{str(path[-2])!r} is not a proper name", "letters, digits and _")
     mark = mark_of(node, path)
     if isinstance(cause, ExpressionError):
-        return shift(mark, cause, _text(detail["input"])).problem(cause.message)
+        hint = "put the expression in quotes if it holds a comma" if "never closed" in cause.message else ""
+        return shift(mark, cause, _text(detail["input"])).problem(cause.message, "", hint)
     if isinstance(cause, ValueError):
         message = str(cause)
         if message.startswith("expected "):

@@ -11,7 +11,7 @@ from pbx.core.destination import HANGUP_CAUSES
 from pbx.core.ids import SeededIds
 from pbx.ivr import messages as m
 from pbx.ivr.cases import Action, Case, PlacedCase
-from pbx.ivr.expectations import compare
+from pbx.ivr.expectations import compare, is_same
 from pbx.ivr.flow import Flow
 from pbx.ivr.interpreter import Interpreter
 
@@ -276,7 +276,7 @@ class Stage:
         answer = self.pick([(a.match, a) for a in self.case.http], what)
         if answer is None:
             raise Stuck(f"the flow fetches {what}, but the case has no answer for it under `http`")
-        if answer.expect is not None and answer.expect != output.body:
+        if answer.expect is not None and not is_same(answer.expect, output.body):
             raise Stuck(f"{what} sends {output.body!r}, expected {answer.expect!r}")
         if answer.failure:
             return m.Fetched(output.request, failure=answer.failure)
@@ -288,7 +288,7 @@ class Stage:
             return self.query(output)
         if answer is None:
             raise Stuck(f"the flow asks the source {output.source!r}, but the case has no answer for it under `sql`")
-        if answer.params is not None and answer.params != output.params:
+        if answer.params is not None and not is_same(answer.params, output.params):
             raise Stuck(f"the statement binds {output.params!r}, expected {answer.params!r}")
         if answer.failure:
             return m.QueryResult(output.request, failure=answer.failure)
