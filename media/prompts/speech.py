@@ -110,13 +110,16 @@ ENGINES: dict[str, Callable[[], Synthesiser]] = {
 
 
 def parse_voices(data: bytes | str) -> dict[str, Voice]:
-    """Voices from JSON: an object from language tag (or ``*``) to :class:`Voice`, added to the default ones.
+    """Voices from YAML or JSON: a mapping from language tag (or ``*``) to :class:`Voice`, added to the default ones.
 
-    :raises PromptError: not JSON, a field unknown or of the wrong type, an engine that does not exist."""
+    :raises PromptError: unreadable, a field unknown or of the wrong type, an engine that does not exist."""
+    from ruamel.yaml import YAML
+    from ruamel.yaml.error import YAMLError
+
     try:
-        voices = msgspec.json.decode(data, type=dict[str, Voice])
-    except msgspec.DecodeError as error:
-        raise PromptError(f"voices: {error}") from error
+        voices = msgspec.convert(YAML(typ="safe", pure=True).load(data), dict[str, Voice], strict=False)
+    except (YAMLError, msgspec.ValidationError, RecursionError, ValueError) as error:
+        raise PromptError(f"voices: {' '.join(str(error).split())}") from error
     for language, voice in voices.items():
         if voice.engine not in ENGINES:
             raise PromptError(f"voices: {language}: no engine {voice.engine!r}; known: {', '.join(sorted(ENGINES))}")
