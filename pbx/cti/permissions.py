@@ -78,6 +78,8 @@ _RESTRICTED_EVENTS: dict[str, frozenset[Role]] = {
             "TrunkStateChanged",
             "GatewayStateChanged",
             "DiskStateChanged",
+            "DoNotDisturb",
+            "Forwarding",
         ),
         _SUPERVISORS,
     ),
