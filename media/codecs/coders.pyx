@@ -5,7 +5,7 @@ Codecs without state (G.711, L16) need none. The owner it returns keeps the stat
 let go of the address.
 """
 
-from libc.stdint cimport uintptr_t
+from libc.stdint cimport int16_t, uint8_t, uintptr_t
 
 from media.codecs.g722 cimport g722_decode, g722_encode, g722_free, g722_new
 from media.codecs.opus cimport (
@@ -98,9 +98,9 @@ def run_coder(address, samples):
 
     cdef Coder* coder = <Coder*><uintptr_t>address
     cdef int frame = coder.pcm_rate // 50
-    cdef const short[::1] source = numpy.ascontiguousarray(samples, dtype=numpy.int16)
-    cdef short[::1] target
-    cdef unsigned char[1400] payload
+    cdef const int16_t[::1] source = numpy.ascontiguousarray(samples, dtype=numpy.int16)
+    cdef int16_t[::1] target
+    cdef uint8_t[1400] payload
     cdef int at = 0, size, count
     heard = numpy.zeros(len(samples), numpy.int16)
     target = heard
