@@ -55,6 +55,8 @@ class Invite(Command, frozen=True, kw_only=True):
     credentials: Credentials | None = None
     timeout: float = 180.0
     """Seconds of ringing after which the call is cancelled; ends with cause 408."""
+    max_forwards: int = 70
+    """One less than that of the call this one carries on, so that loops between exchanges end."""
 
 
 class Progress(Command, frozen=True, kw_only=True):

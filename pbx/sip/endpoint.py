@@ -24,7 +24,7 @@ ALLOW = "INVITE, ACK, BYE, CANCEL, OPTIONS, PRACK, UPDATE, INFO, REFER, NOTIFY, 
 ALLOW_LINE = f"Allow: {ALLOW}\r\n"
 SUPPORTED = ("100rel", "timer", "replaces", "path", "outbound", "norefersub", "tdialog")
 KNOWN_EXTENSIONS = frozenset((*SUPPORTED, "from-change", "histinfo", "pref", "early-session"))
-EVENTS = ("dialog", "message-summary", "presence", "refer")
+MAX_REMEMBERED = 10_000
 
 
 class Usage(Protocol):
@@ -53,6 +53,10 @@ class Endpoint:
         self.answer_challenge = answer_challenge
         self.dialogs: dict[DialogKey, tuple[Dialog, Usage]] = {}
         self.legs: dict[str, Leg] = {}
+        self._closed: dict[Flow, None] = {}
+        """Stream connections that ended; dialogs still pointing at one are sent elsewhere when they next speak."""
+        self._without_tcp: dict[tuple[str, int], None] = {}
+        """Peers a TCP connection for a long request could not be made to."""
         self._set_local(local)
 
     def _set_local(self, local: LocalIdentity) -> None:
@@ -83,8 +87,8 @@ class Endpoint:
         entry = self.dialogs.get((call_id, local_tag, remote_tag))
         if entry is None:
             return None
-        usage = entry[1]
-        return next((leg for leg in self.legs.values() if leg is usage), None)
+        leg = self.legs.get(getattr(entry[1], "id", ""))
+        return leg if leg is entry[1] else None
 
     def remove_dialog(self, dialog: Dialog) -> None:
         self.dialogs.pop(dialog.key, None)
@@ -151,11 +155,39 @@ class Endpoint:
         return self.transactions.start_client(method, branch, dialog.flow, data, handler, leg)
 
     def prepare_flow(self, dialog: Dialog) -> None:
-        """Without symmetric routing the next hop is what the route set or the target says (section 8.1.2)."""
-        if not self.settings.symmetric and dialog.flow.transport == "udp":
+        """Where the next request of a dialog goes: a fresh connection if its own is gone; without symmetric routing
+        what the route set or the target says (section 8.1.2)."""
+        if dialog.flow.connection and dialog.flow in self._closed:
+            dialog.flow = self.get_flow(dialog.target, dialog.flow)._replace(connection=0)
+        elif not self.settings.symmetric and dialog.flow.transport == "udp":
             uri, routes = dialog.get_next_hop()
             hop = routes[0].partition("<")[2].partition(">")[0] if routes else uri
             dialog.flow = self.get_flow(hop, dialog.flow)
+
+    def note_closed(self, flow: Flow) -> None:
+        """A stream connection ended."""
+        if flow.connection:
+            self._closed[flow] = None
+            while len(self._closed) > MAX_REMEMBERED:
+                del self._closed[next(iter(self._closed))]
+
+    def find_tcp(self, data: bytes, flow: Flow, uri: str) -> Flow | None:
+        """The TCP flow for a UDP request that is too long (RFC 3261 section 18.1.1); None: UDP will have to do.
+
+        Tried only where the peer listens on the port it is reached at, which a peer behind NAT does not.
+        """
+        limit = self.settings.tcp_above_bytes
+        if flow.transport != "udp" or not limit or len(data) <= limit or not self.addresses.has_transport("tcp"):
+            return None
+        if (flow.host, flow.port) in self._without_tcp or self.get_flow(uri, flow)[1:3] != flow[1:3]:
+            return None
+        return Flow("tcp", flow.host, flow.port)
+
+    def note_no_tcp(self, flow: Flow) -> None:
+        """TCP to this peer failed; do not try again."""
+        self._without_tcp[flow.host, flow.port] = None
+        while len(self._without_tcp) > MAX_REMEMBERED:
+            del self._without_tcp[next(iter(self._without_tcp))]
 
     def get_flow(self, uri: str, current: Flow) -> Flow:
         """Where a URI points, as a flow; ``current`` where it cannot be read. Names are left to the shell."""

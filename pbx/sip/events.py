@@ -56,6 +56,8 @@ class IncomingCall(Output, frozen=True, kw_only=True):
     replaces: str = ""
     """Leg that this call is to replace (RFC 3891), already matched; empty if none."""
     referred_by: str = ""
+    max_forwards: int = 70
+    """Hops left; a call sent on carries one less (RFC 3261 section 16.6)."""
 
 
 class Ringing(Output, frozen=True, kw_only=True):
@@ -94,6 +96,8 @@ class Ended(Output, frozen=True, kw_only=True):
     reason: str = ""
     contacts: tuple[str, ...] = ()
     """Where a 3xx points, best first."""
+    retry_after: int = 0
+    """Seconds the peer asked us to stay away for (Retry-After of a 4xx, 5xx or 6xx)."""
 
 
 class Reoffered(Output, frozen=True, kw_only=True):

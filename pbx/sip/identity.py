@@ -86,8 +86,9 @@ class Addresses:
             host = self.local.external_host
         where = f"{bracket(host)}:{listener.port}"
         suffix = "" if flow.transport == "udp" else f";transport={flow.transport}"
-        if flow.transport in ("tls", "wss"):
-            suffix = ";transport=tls" if flow.transport == "tls" else ";transport=wss"
+        if flow.transport == "wss":
+            # RFC 7118 section 5.2: the parameter is ws for both.
+            suffix = ";transport=ws"
         via = f"SIP/2.0/{VIA_TRANSPORT[flow.transport]} {where}"
         return via, f"sip:{self.local.contact_user}@{where}{suffix}"
 

@@ -143,6 +143,10 @@ class Incoming:
         if self.draining or len(endpoint.legs) >= settings.max_legs:
             endpoint.respond(tx, 503, headers=f"Retry-After: {settings.retry_after}\r\n")
             return
+        if packet.header("Max-Forwards") in ("0", "00", "000"):
+            # We would send the call on (section 16.3 point 3).
+            endpoint.respond(tx, 483)
+            return
         if has_foreign_body(packet):
             endpoint.respond(tx, 415, headers="Accept: application/sdp\r\nAccept-Encoding: identity\r\n")
             return
@@ -164,6 +168,9 @@ class Incoming:
         if leg.session.is_too_small(packet):
             leg.refuse_silently(422, f"Min-SE: {settings.min_se}\r\n")
             return
+        expires = packet.header("Expires")
+        if expires:
+            endpoint.transactions.set_timer(leg, "invite expired", max(1.0, float(expires)))
         caller = self._read_caller(packet, origin)
         endpoint.emit(
             IncomingCall(
@@ -177,6 +184,7 @@ class Incoming:
                 sdp=leg.remote_sdp,
                 replaces=replaces,
                 referred_by=packet.header("Referred-By"),
+                max_forwards=int(packet.header("Max-Forwards") or 70),
             )
         )
 

@@ -11,7 +11,7 @@ from functools import lru_cache
 from typing import Any, Literal
 
 from .causes import format_reason, read_cause, read_reason_text
-from .commands import Credentials, Flow, Hangup
+from .commands import Credentials, Hangup
 from .dialog import Dialog
 from .endpoint import ALLOW_LINE, SUPPORTED, Endpoint
 from .events import Ended, Origin, TextMessage
@@ -87,7 +87,15 @@ class Leg:
         if values:
             self.allows = parse_allow(",".join(values))
 
-    def end(self, by: By, status: int = 0, cause: int = 16, reason: str = "", contacts: tuple[str, ...] = ()) -> None:
+    def end(
+        self,
+        by: By,
+        status: int = 0,
+        cause: int = 16,
+        reason: str = "",
+        contacts: tuple[str, ...] = (),
+        retry_after: int = 0,
+    ) -> None:
         """Announce the end, once, and let go of everything but running transactions."""
         if self.phase == CLOSED:
             return
@@ -96,7 +104,17 @@ class Leg:
         self.session.stop()
         self.referrals.close()
         self.endpoint.legs.pop(self.id, None)
-        self.endpoint.emit(Ended(leg=self.id, by=by, status=status, cause=cause, reason=reason, contacts=contacts))
+        self.endpoint.emit(
+            Ended(
+                leg=self.id,
+                by=by,
+                status=status,
+                cause=cause,
+                reason=reason,
+                contacts=contacts,
+                retry_after=retry_after,
+            )
+        )
 
     def send_bye(self, cause: int = 16) -> None:
         """Send BYE; the dialog stays known until it is answered, so that a BYE crossing ours gets its 200."""
@@ -194,11 +212,6 @@ class Leg:
         self.phase = CONFIRMED
         self.session.start()
         self.modification.resume()
-
-    def rebind(self, flow: Flow) -> None:
-        """The connection of the dialog is gone: the next request opens one to the remote target."""
-        if self.dialog.flow == flow:
-            self.dialog.flow = self.endpoint.get_flow(self.dialog.target, flow)._replace(connection=0)
 
     # --- timers of components go through the leg, so that one object owns them -------------------------------------
 

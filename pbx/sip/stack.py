@@ -128,8 +128,7 @@ class Stack:
         """A stream connection is gone: its transactions fail, its dialogs will open another one."""
         self._begin(now)
         self._transactions.fail_flow(flow)
-        for leg in list(self._endpoint.legs.values()):
-            leg.rebind(flow)
+        self._endpoint.note_closed(flow)
         for machine in (self._registrar, self._requester):
             if machine is not None:
                 self._take(machine.flow_closed(flow, now))

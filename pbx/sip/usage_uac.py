@@ -39,6 +39,8 @@ class OutgoingLeg(Leg):
         "_proof",
         "_provisional",
         "_rseq",
+        "_udp_flow",
+        "_early_sdp",
         "tx",
     )
 
@@ -72,6 +74,10 @@ class OutgoingLeg(Leg):
         self._attempts = 0
         self._nonce_counts: dict[str, int] = {}
         self._proof = ""
+        self._udp_flow: Flow | None = None
+        """Where a long INVITE goes if TCP fails."""
+        self._early_sdp: dict[str, bytes] = {}
+        """Session descriptions of 18x responses, by the peer's tag."""
         self._min_se = 0
         self.tx: Transaction
         endpoint.transactions.set_timer(self, "ring", command.timeout)
@@ -92,7 +98,15 @@ class OutgoingLeg(Leg):
         branch = endpoint.make_branch()
         uri, routes = dialog.get_next_hop()
         via = endpoint.make_via(dialog.flow, branch)
-        data = build_request("INVITE", uri, via, routes, headers, body=command.sdp or b"")
+        hops = command.max_forwards
+        data = build_request("INVITE", uri, via, routes, headers, body=command.sdp or b"", max_forwards=hops)
+        tcp = endpoint.find_tcp(data, dialog.flow, uri)
+        if tcp is not None:
+            self._udp_flow, dialog.flow = dialog.flow, tcp
+            dialog.local_cseq -= 1
+            self._attempts -= 1
+            self._send_invite()
+            return
         self.tx = endpoint.transactions.start_client("INVITE", branch, dialog.flow, data, self._on_event, self.id)
 
     # --- commands -----------------------------------------------------------------------------------------------
@@ -151,6 +165,12 @@ class OutgoingLeg(Leg):
             self._on_refusal(packet)
 
     def _on_failure(self, failure: str) -> None:
+        if self._udp_flow is not None and failure == "transport" and self.phase == EARLY:
+            # No TCP there after all: the long request goes by UDP (section 18.1.1).
+            self.endpoint.note_no_tcp(self._udp_flow)
+            self.dialog.flow, self._udp_flow = self._udp_flow, None
+            self._send_invite()
+            return
         self.endpoint.transactions.stop_timer(self, "ring")
         self._drop_forks()
         if failure == "timeout":
@@ -174,6 +194,8 @@ class OutgoingLeg(Leg):
         self.read_allow(packet)
         if sdp is not None:
             self.remote_sdp = sdp
+            if dialog is not None:
+                self._early_sdp[packet.to_tag] = sdp
         self.endpoint.emit(Ringing(leg=self.id, status=packet.status, sdp=sdp))
 
     def _get_fork(self, packet: Packet) -> Dialog | None:
@@ -227,10 +249,13 @@ class OutgoingLeg(Leg):
         self.read_allow(packet)
         self.session.take_answer(packet)
         sdp = read_sdp(packet)
-        if sdp is not None:
-            self.remote_sdp = sdp
+        if sdp is None and self._command.sdp is not None:
+            # The answer came in a provisional response of the same fork.
+            sdp = self._early_sdp.get(packet.to_tag)
+        self.remote_sdp = sdp
+        self._early_sdp.clear()
         self.phase = ACCEPTED
-        answered = Answered(leg=self.id, sdp=sdp if sdp is not None else self.remote_sdp, response=packet.response)
+        answered = Answered(leg=self.id, sdp=sdp, response=packet.response)
         if self._command.sdp is not None:
             self._send_ack(tx, dialog, b"")
             self.endpoint.emit(answered)
@@ -276,7 +301,8 @@ class OutgoingLeg(Leg):
         reason = read_reason_text(reasons) or packet.response.phrase
         contacts = _read_contacts(packet) if status // 100 == 3 else ()
         cause = read_cause(reasons, status) if reasons else get_cause(status)
-        self.end("remote", status=status, cause=cause, reason=reason, contacts=contacts)
+        retry = read_delta(packet.header("Retry-After").partition("(")[0])
+        self.end("remote", status=status, cause=cause, reason=reason, contacts=contacts, retry_after=retry)
 
     def _retry(self, packet: Packet) -> bool:
         """Try once more where the response says what was missing."""

@@ -81,6 +81,7 @@ class IncomingLeg(Leg):
         if body:
             self.local_sdp = body
         self.phase = ACCEPTED
+        self.endpoint.transactions.stop_timer(self, "invite expired")
         data = self._respond(200, headers, body)
         self._acceptance = Acceptance(self.endpoint, self.tx, self.invite.cseq, data, self._on_ack_lost)
 
@@ -116,6 +117,7 @@ class IncomingLeg(Leg):
         return self.endpoint.respond(self.tx, status, reason, self.dialog.local_tag, headers, body)
 
     def _refuse(self, status: int, reason: str = "", headers: str = "") -> None:
+        self.endpoint.transactions.stop_timer(self, "invite expired")
         if self._provisionals is not None:
             self._provisionals.stop()
         self._respond(status, headers, reason=reason)
@@ -183,6 +185,14 @@ class IncomingLeg(Leg):
             self.modification.resume()
             self._provisionals.resume()
 
+    def on_timer(self, name: str) -> None:
+        if name != "invite expired":
+            super().on_timer(name)
+        elif self.phase == EARLY:
+            # The caller said how long the invitation is good for (section 13.3.1 point 1).
+            self._refuse(487)
+            self.end("timeout", status=487, cause=102, reason="invitation expired")
+
     def on_unacknowledged(self) -> None:
         """A reliable provisional response was never acknowledged (RFC 3262 section 3: reject with 5xx)."""
         if self.phase == EARLY:
@@ -210,5 +220,6 @@ class IncomingLeg(Leg):
         elif failure == "transport" and self.phase == EARLY:
             if self._provisionals is not None:
                 self._provisionals.stop()
+            self.endpoint.transactions.stop_timer(self, "invite expired")
             self.endpoint.remove_dialog(self.dialog)
             self.end("transport", status=503, cause=27, reason="connection lost")

@@ -168,12 +168,13 @@ def build_request(
     headers: str,
     content_type: str = "application/sdp",
     body: bytes = b"",
+    max_forwards: int = 70,
 ) -> bytes:
     """A request. ``headers``: From, To, Call-ID, CSeq and further lines, each ending in CRLF."""
     route = "".join([f"Route: {value}\r\n" for value in routes]) if routes else ""
     content = f"Content-Type: {content_type}\r\n" if body else ""
     head = (
-        f"{method} {uri} SIP/2.0\r\nVia: {via}\r\nMax-Forwards: 70\r\n{route}{headers}"
+        f"{method} {uri} SIP/2.0\r\nVia: {via}\r\nMax-Forwards: {max_forwards}\r\n{route}{headers}"
         f"{content}Content-Length: {len(body)}\r\n\r\n"
     )
     return head.encode() + body

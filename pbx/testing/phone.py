@@ -142,7 +142,7 @@ class ScriptedPhone:
         self.now = 0.0
         self._out: list[Output] = []
         self._timers: Timers[int] = Timers()
-        self._actions: dict[int, Callable[[], None]] = {}
+        self._actions: dict[int, Callable[[], object]] = {}
         self._count = 0
         self._cseq = 0
         self._port = port
@@ -163,13 +163,13 @@ class ScriptedPhone:
 
     # --- scripts ------------------------------------------------------------------------------------------------
 
-    def at(self, time: float, action: Callable[[], None]) -> None:
+    def at(self, time: float, action: Callable[[], object]) -> None:
         """Do ``action`` at ``time`` of the virtual clock."""
         self._count += 1
         self._actions[self._count] = action
         self._timers.set(self._count, time)
 
-    def after(self, delay: float, action: Callable[[], None]) -> None:
+    def after(self, delay: float, action: Callable[[], object]) -> None:
         self.at(self.now + delay, action)
 
     def call(self, target: str, headers: tuple[tuple[str, str], ...] = ()) -> str:
@@ -201,22 +201,22 @@ class ScriptedPhone:
 
     def hangup(self, leg: str = "", status: int = 486) -> None:
         """End one call, or every call."""
-        for talk in [self.talks[leg]] if leg else list(self.live_talks()):
+        for talk in self._pick(leg):
             self.command(Hangup(leg=talk.leg, status=status))
 
-    def hold(self, leg: str, on: bool = True) -> None:
-        """Put the other side on hold (``on``) or retrieve it."""
-        talk = self.talks[leg]
-        if talk.ended is None:
+    def hold(self, leg: str = "", on: bool = True) -> None:
+        """Put the other side on hold (``on``) or retrieve it; without a leg, in every call."""
+        for talk in self._pick(leg):
             talk.version += 1
             talk.wanted = "sendonly" if on else "sendrecv"
             talk.offer = self._make_offer(talk)
-            self.command(Reoffer(leg=leg, sdp=talk.offer))
+            self.command(Reoffer(leg=talk.leg, sdp=talk.offer))
 
     def transfer(self, leg: str, target: str) -> None:
         """Blind transfer of the other side."""
         uri = target if ":" in target else f"sip:{target}@{self.domain}"
-        self.command(SendRefer(leg=leg, target=uri, referred_by=f"<sip:{self.number}@{self.domain}>"))
+        for talk in self._pick(leg):
+            self.command(SendRefer(leg=talk.leg, target=uri, referred_by=f"<sip:{self.number}@{self.domain}>"))
 
     def transfer_to_leg(self, leg: str, other: str) -> None:
         """Attended transfer: the other side of ``leg`` replaces us in ``other``."""
@@ -230,7 +230,8 @@ class ScriptedPhone:
     def send_digit(self, leg: str, digit: str) -> None:
         """A digit by INFO."""
         body = f"Signal={digit}\r\nDuration=160\r\n".encode()
-        self.command(SendInfo(leg=leg, content_type="application/dtmf-relay", body=body))
+        for talk in self._pick(leg):
+            self.command(SendInfo(leg=talk.leg, content_type="application/dtmf-relay", body=body))
 
     def register(self, expires: int = 3600) -> None:
         """REGISTER at the server; challenges are answered."""
@@ -239,6 +240,10 @@ class ScriptedPhone:
     def vanish(self) -> None:
         """Lose power: no packet in or out from now on."""
         self.is_gone = True
+
+    def _pick(self, leg: str) -> list[Talk]:
+        """That call if it is alive, or every live one."""
+        return [talk for talk in self.live_talks() if not leg or talk.leg == leg]
 
     def live_talks(self) -> list[Talk]:
         return [talk for talk in self.talks.values() if talk.ended is None]

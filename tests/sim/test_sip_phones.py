@@ -59,8 +59,8 @@ def test_calls_over_a_rough_network(seed: int) -> None:
     for index in range(8):
         alice.at(start + index, lambda: alice.call("bob"))
     for index, talk_hold in enumerate((3, 5, 7)):
-        alice.at(start + 9 + talk_hold, lambda: [alice.hold(talk.leg) for talk in alice.live_talks()])
-        bob.at(start + 9 + talk_hold + index * 0.05, lambda: [bob.hold(talk.leg) for talk in bob.live_talks()])
+        alice.at(start + 9 + talk_hold, lambda: alice.hold())
+        bob.at(start + 9 + talk_hold + index * 0.05, lambda: bob.hold())
     alice.at(start + 100, lambda: alice.hangup())
     bob.at(start + 100.01, lambda: bob.hangup())
     world.run(300)
@@ -174,3 +174,66 @@ def test_nobody_there() -> None:
     ended = only(alice).ended
     assert ended is not None and (ended.by, ended.status) == ("timeout", 408)
     assert_clean(world, alice)
+
+
+class _FailingNetem(Netem):
+    """A perfect network but for one message."""
+
+    def __init__(self, fail: int) -> None:
+        super().__init__(1, Conditions(delay=0.02, jitter=0.0))
+        self.fail = fail
+
+    def send(self, source: tuple[str, int], target: tuple[str, int], transport: str, data: bytes, now: float) -> None:
+        if self.sent == self.fail:
+            self.sent += 1
+            self.lost += 1
+        else:
+            super().send(source, target, transport, data, now)
+
+
+def play_everything(netem: Netem) -> tuple[World, ScriptedPhone, ScriptedPhone]:
+    """A call with early media, holds from both sides, a transfer, a digit and a hang-up."""
+    world = World(netem)
+    alice = ScriptedPhone("alice", "192.0.2.1", Flow("udp", "192.0.2.2", 5060, "udp"), seed=1)
+    bob = ScriptedPhone("bob", "192.0.2.2", Flow("udp", "192.0.2.1", 5060, "udp"), seed=2)
+    world.add(alice.host, alice)
+    world.add(bob.host, bob)
+    start = world.now
+    alice.at(start, lambda: alice.call("bob"))
+    alice.at(start + 10, lambda: alice.hold())
+    bob.at(start + 15, lambda: bob.hold())
+    alice.at(start + 20, lambda: alice.hold(on=False))
+    alice.at(start + 25, lambda: alice.send_digit("", "5"))
+    bob.at(start + 30, lambda: bob.transfer("", "bob"))
+    alice.at(start + 60, lambda: alice.hangup())
+    world.run(200)
+    return world, alice, bob
+
+
+def test_any_one_message_may_be_lost() -> None:
+    """Losing the n-th message, for every n, changes nothing that counts."""
+    world, alice, bob = play_everything(_FailingNetem(-1))
+    whole = world.netem.sent
+    assert whole > 30
+    for fail in range(whole):
+        world, alice, bob = play_everything(_FailingNetem(fail))
+        assert len(alice.talks) == 2, fail
+        assert [talk.answered is not None for talk in alice.talks.values()] == [True, True], fail
+        assert_clean(world, alice, bob)
+
+
+@pytest.mark.parametrize("moment", [0.01, 0.03, 0.5, 2.11, 2.5, 10.01, 15.03, 30.05, 60.01])
+def test_phone_may_vanish_at_any_moment(moment: float) -> None:
+    world = World(Netem(1, Conditions(delay=0.02, jitter=0.0)))
+    alice = ScriptedPhone("alice", "192.0.2.1", Flow("udp", "192.0.2.2", 5060, "udp"), seed=1)
+    bob = ScriptedPhone("bob", "192.0.2.2", Flow("udp", "192.0.2.1", 5060, "udp"), seed=2)
+    world.add(alice.host, alice)
+    world.add(bob.host, bob)
+    alice.at(world.now, lambda: alice.call("bob"))
+    alice.at(world.now + 10, lambda: alice.hold())
+    alice.at(world.now + 60, lambda: alice.hangup())
+    bob.at(world.now + moment, bob.vanish)
+    world.run(300)
+    world.run_until_quiet()
+    assert not any(alice.stack.live().values())
+    assert all(talk.ended is not None for talk in alice.talks.values())

@@ -526,3 +526,107 @@ def test_garbage_in_responses_is_dropped() -> None:
     good = peer.response(invite, 200, body=ANSWER)
     peer.receive(good.replace(b"CSeq: 1", b"CSeq: x"))
     assert peer.event(Dropped).reason == "Bad CSeq" and peer.lines() == ["INVITE"]
+
+
+# --- transports -----------------------------------------------------------------------------------------------------
+
+
+LONG = (("X-Long", "x" * 1500),)
+TCP = Flow("tcp", PEER, 5060)
+
+
+def test_long_request_goes_by_tcp() -> None:
+    """RFC 3261 section 18.1.1."""
+    peer = Peer()
+    invite = peer.call_out(headers=LONG)
+    assert peer.raw[-1].flow == TCP and peer.lines() == ["INVITE"]
+    assert invite.via.transport == "TCP" and "transport=tcp" in invite.header("Contact")
+    peer.answer(invite)
+    assert peer.event(Answered).leg == "out"
+
+
+def test_long_request_goes_by_udp_where_tcp_fails_and_that_is_remembered() -> None:
+    peer = Peer()
+    peer.call_out(headers=LONG)
+    peer.take(peer.stack.flow_closed(TCP, peer.now))
+    assert peer.raw[-1].flow == FLOW and peer.last("INVITE").via.transport == "UDP" and not peer.events
+    peer.answer(peer.last("INVITE"))
+    assert peer.event(Answered).leg == "out"
+    peer.call_out("second", headers=LONG)
+    assert peer.raw[-1].flow == FLOW
+
+
+@pytest.mark.parametrize(
+    ("uri", "settings"),
+    [
+        ("sip:200@10.1.2.3:5060", Settings()),
+        ("sip:200@192.0.2.1:5099", Settings()),
+        ("sip:200@192.0.2.1", Settings(tcp_above_bytes=0)),
+        ("sip:200@192.0.2.1", Settings(tcp_above_bytes=9000)),
+    ],
+)
+def test_long_request_stays_on_udp(uri: str, settings: Settings) -> None:
+    peer = Peer(settings=settings)
+    peer.call_out(uri=uri, headers=LONG)
+    assert peer.raw[-1].flow == FLOW
+
+
+def test_transaction_without_a_connection_number_fails_with_the_connection_it_was_given() -> None:
+    peer = Peer(flow=TCP)
+    peer.call_out()
+    peer.take(peer.stack.flow_closed(TCP._replace(listener="tcp", connection=9), peer.now))
+    assert peer.event(Ended).by == "transport"
+
+
+def test_closed_connection_of_another_peer_changes_nothing() -> None:
+    peer = Peer(flow=TCP._replace(connection=3))
+    peer.call_out()
+    for other in (TCP._replace(connection=4), TCP._replace(host="192.0.2.9", connection=3)):
+        assert peer.take(peer.stack.flow_closed(other, peer.now)) == []
+
+
+# --- hops and times -------------------------------------------------------------------------------------------------
+
+
+def test_hops_are_told_and_end() -> None:
+    peer = Peer()
+    peer.receive(peer.request("INVITE", body=OFFER).replace(b"Max-Forwards: 70", b"Max-Forwards: 5"))
+    assert peer.event(IncomingCall).max_forwards == 5
+    assert peer.call_out(max_forwards=4).header("Max-Forwards") == "4"
+    peer.call_id, peer.to_tag = "call-2", ""
+    peer.receive(peer.request("INVITE", body=OFFER).replace(b"Max-Forwards: 70", b"Max-Forwards: 0"))
+    assert peer.lines()[-1] == "483 INVITE"
+
+
+def test_invitation_that_expires() -> None:
+    """RFC 3261 section 13.3.1."""
+    peer = Peer()
+    leg = peer.call_in("Expires: 20")
+    peer.wait(21)
+    assert "487 INVITE" in peer.lines()
+    assert peer.event(Ended) == Ended(leg=leg, by="timeout", status=487, cause=102, reason="invitation expired")
+    peer.assert_idle()
+
+
+def test_answered_invitation_does_not_expire() -> None:
+    peer = Peer()
+    leg = peer.call_in("Expires: 20")
+    peer.command(Accept(leg=leg, sdp=ANSWER))
+    peer.ack()
+    peer.wait(30)
+    assert not [event for event in peer.events if isinstance(event, Ended)]
+
+
+def test_retry_after_is_passed_on() -> None:
+    peer = Peer()
+    peer.receive(peer.response(peer.call_out(), 503, "Retry-After: 120 (maintenance);duration=60"))
+    assert peer.event(Ended).retry_after == 120
+
+
+def test_each_fork_has_its_own_early_media() -> None:
+    peer = Peer()
+    invite = peer.call_out()
+    peer.receive(peer.response(invite, 183, tag="one", body=ANSWER))
+    peer.receive(peer.response(invite, 183, tag="two", body=OFFER))
+    peer.answer(invite, tag="one", body=b"")
+    assert peer.event(Answered).sdp == ANSWER
