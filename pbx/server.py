@@ -13,6 +13,7 @@ from pathlib import Path
 import msgspec
 import structlog
 
+from pbx.adapters.control_socket import ControlSocket
 from pbx.adapters.desk_server import DeskServer, load_live
 from pbx.adapters.gatekeeper import Gatekeeper
 from pbx.adapters.gateway_link import GatewayLink, GatewaySpec, make_command
@@ -23,7 +24,7 @@ from pbx.adapters.transport import SipListener, SipTransports
 from pbx.app.policy import SourcePolicy
 from pbx.app.settings import Settings
 from pbx.app.switch import Switch
-from pbx.config.diff import compare
+from pbx.config.diff import ReloadReport, compare
 from pbx.config.loader import examine
 from pbx.config.model import Configuration, Gateway
 from pbx.config.secrets import Secrets, open_secrets
@@ -64,6 +65,8 @@ class Server:
         self.log: EventLog
         self.desk: DeskServer
         self.http: HttpServer | None = None
+        self._reloading = asyncio.Lock()
+        self._control: ControlSocket | None = None
         self._links: dict[str, GatewayLink] = {}
         self._kept: dict[tuple[str, str], float] = {}
 
@@ -101,6 +104,24 @@ class Server:
         self._restore_bindings(epoch)
         runtime.state(facts.ServerStarted(version=VERSION))
         await self._start_gateways(configuration, secrets)
+        self._control = ControlSocket(
+            (data / "run" / "control.sock").absolute(),
+            {"reload": self._answer_reload, "status": self._answer_status},
+        )
+        await self._control.start()
+
+    async def _answer_reload(self, arguments: Mapping[str, str]) -> ReloadReport:
+        return await self.reload()
+
+    async def _answer_status(self, arguments: Mapping[str, str]) -> Mapping[str, str]:
+        """What `tandem status` shows."""
+        switch = self.runtime.switch
+        live = self.desk.hub.live.state
+        found = {"server": self.describe(), "calls": str(len(switch.exchange.calls))}
+        for kind, parts in (("gateway", live.gateways), ("trunk", live.trunks)):
+            for name, part in parts.items():
+                found[f"{kind} {name}"] = f"{part.state} {part.reason}".strip()
+        return found
 
     async def drain(self, timeout: float | None = None) -> None:
         """Refuse new calls and wait until those in progress are over, ``timeout`` seconds at most."""
@@ -113,6 +134,8 @@ class Server:
     async def stop(self, reason: str = "stopped") -> None:
         """Hang up what is left and put everything away; what is in the log is on disk then."""
         runtime = self.runtime
+        if self._control is not None:
+            await self._control.stop()
         runtime.perform(runtime.switch.end_all(reason, runtime.clock()))
         # The BYEs leave and the recorders report before the sockets close.
         deadline = time.monotonic() + 2.0
@@ -128,11 +151,15 @@ class Server:
         await self.transports.stop()
         await asyncio.to_thread(self.log.close)
 
-    async def reload(self) -> bool:
+    async def reload(self) -> ReloadReport:
         """Apply the folder's configuration as a whole, or refuse it and go on with the old one."""
+        async with self._reloading:
+            return await self._reload()
+
+    async def _reload(self) -> ReloadReport:
         runtime = self.runtime
         try:
-            configuration, flows = load_all(self.folder)
+            configuration, flows = await asyncio.to_thread(load_all, self.folder)
             secrets = open_secrets(configuration, self.ids, show=self._show_secret)
             changes = [str(change) for change in compare(self.configuration, configuration)]
             await self.transports.apply(_listeners(configuration))
@@ -140,11 +167,11 @@ class Server:
             for problem in error.problems:
                 log.error("configuration.problem", problem=str(problem))
             runtime.state(facts.ConfigurationRefused(problems=len(error.problems)))
-            return False
+            return ReloadReport(False, problems=error.problems)
         except OSError as error:
             log.error("configuration.refused", reason=str(error))
             runtime.state(facts.ConfigurationRefused(problems=1))
-            return False
+            return ReloadReport(False, reason=str(error))
         self.transports.reload_certificates()
         self.configuration = configuration
         self.registrar.reconfigure(_limits(configuration), _max_contacts(configuration))
@@ -155,7 +182,7 @@ class Server:
         runtime.perform(switch.configure(settings, flows, changes, runtime.clock()))
         await asyncio.to_thread(self.users.sync_configuration, _users(configuration, secrets), time.time())
         self.desk.configure(_directory(configuration))
-        return True
+        return ReloadReport(True, tuple(changes))
 
     def describe(self) -> str:
         """Where it can be reached, for whoever started it."""

@@ -13,9 +13,11 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "check": ("pbx.cli.check", "Say everything that is wrong with configuration and flows."),
     "ivr": ("pbx.cli.ivr", "Flows: test, call, draw, compare versions."),
     "password": ("pbx.cli.password", "Hash a password for the configuration."),
+    "reload": ("pbx.cli.reload", "Let the running server take over a changed configuration."),
     "serve": ("pbx.cli.serve", "Run the server."),
     "schemas": ("pbx.cli.schemas", "Write the JSON Schemas of the configuration for editors."),
     "simulate": ("pbx.cli.simulate", "Simulate queues and agents with the real ACD, beside Erlang."),
+    "status": ("pbx.cli.status", "Show how the running server does."),
 }
 """The subcommands, in the order of the alphabet."""
 

@@ -19,6 +19,7 @@ from pbx.core.yaml_tree import Node
 
 AUDIO_SUFFIXES = (".wav", ".flac", ".ogg", ".oga", ".opus", ".mp3", ".aiff", ".au")
 
+_INPUT_FILES = frozenset({"certificate", "key", "client_authorities", "model"})
 _PLAIN = frozenset({type(None), str, int, float, bool})
 
 
@@ -39,7 +40,7 @@ def check(configuration: Configuration, tree: Node) -> Iterator[Problem]:
                 mark = tree.mark_of(loc)
                 message = f"{spell(loc)}: there is no prompt {value.file!r}"
                 yield mark.problem(message, "an audio file in a prompt folder, or a text", f"searched: {folders}")
-        elif isinstance(value, Path) and loc[-1] in ("certificate", "key", "client_authorities", "model"):
+        elif isinstance(value, Path) and (loc[-1] in _INPUT_FILES or loc[0] == "sources"):
             if not value.exists():
                 yield tree.mark_of(loc).problem(f"{spell(loc)}: there is no file {value}", "a file that exists")
 

@@ -5,15 +5,31 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any, Literal, NamedTuple
 
+import msgspec
 from pydantic import BaseModel
 
 from pbx.config.extensions import Ha1
 from pbx.config.model import Configuration
+from pbx.core.problems import Problem
 
 RESTART = ("data_dir", "storage", "sip.listeners", "sip.realm", "http.address", "http.port", "gateways", "rtp")
 """Beginnings of paths that are read only when the server starts."""
 
 _HIDDEN = {"password_hash"}
+
+
+class ReloadReport(msgspec.Struct, frozen=True):
+    """What came of a reload; true if it was applied."""
+
+    applied: bool
+    changes: tuple[str, ...] = ()
+    problems: tuple[Problem, ...] = ()
+    """Why it was refused, of the configuration or its flows."""
+    reason: str = ""
+    """Why it was refused otherwise."""
+
+    def __bool__(self) -> bool:
+        return self.applied
 
 
 class Change(NamedTuple):

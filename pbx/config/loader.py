@@ -52,6 +52,8 @@ class Examined:
     """What flows may refer to; complete as far as the files could be read."""
     flows: Path | None
     """The folder of flows, if it could be found out."""
+    readable: Configuration | None
+    """What could be read in spite of errors: not for use, but it tells folders and ports."""
 
 
 def load(folder: Path | str, *, flows: Path | str | None = None) -> Configuration:
@@ -83,7 +85,7 @@ def examine(folder: Path | str, *, flows: Path | str | None = None) -> Examined:
             problems += check_references.check(configuration, judged, references)
     ordered = sort_problems(problems)
     where = configuration.flows if configuration is not None else None
-    return Examined(None if has_errors(ordered) else configuration, ordered, references, where)
+    return Examined(None if has_errors(ordered) else configuration, ordered, references, where, configuration)
 
 
 # --- files --------------------------------------------------------------------------------------------------------
