@@ -84,5 +84,13 @@ def serve(requests: IO[bytes], replies: IO[bytes]) -> None:
         replies.flush()
 
 
+def main() -> None:
+    """Keep standard output for replies alone: what the library may print goes to standard error."""
+    replies = os.dup(1)
+    os.dup2(2, 1)
+    with os.fdopen(replies, "wb") as out:
+        serve(sys.stdin.buffer, out)
+
+
 if __name__ == "__main__":
-    serve(sys.stdin.buffer, sys.stdout.buffer)
+    main()
