@@ -16,6 +16,10 @@ if TYPE_CHECKING:
     from pbx.app.exchange import Exchange
 
 
+FIRST_ID = 1000
+"""Below are the ids of the connection's own greeting: a repeated id would be answered with an old reply."""
+
+
 class GatewayView(msgspec.Struct):
     """What is known of one gateway."""
 
@@ -31,7 +35,7 @@ class MediaControl:
     def __init__(self, ex: Exchange, gateways: tuple[str, ...]) -> None:
         self._ex = ex
         self.gateways = {name: GatewayView(name) for name in gateways}
-        self._last_id = 0
+        self._last_id = FIRST_ID
         self._waiting: dict[int, media.Command] = {}
         """Commands whose reply matters, by id."""
 
