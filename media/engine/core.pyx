@@ -69,6 +69,7 @@ from media.engine.types cimport (
     KIND_NONE,
     KIND_PCMA,
     Leg,
+    LINE_BYTES,
     LegConfig,
     Loop,
     MAX_CODECS,
@@ -81,6 +82,10 @@ from media.engine.types cimport (
     Sinks,
     sockaddr_storage,
 )
+
+
+cdef extern from "<stdlib.h>" nogil:
+    int posix_memalign(void** pointer, size_t alignment, size_t size)
 
 
 cdef extern from "<sys/epoll.h>" nogil:
@@ -407,11 +412,11 @@ cdef class Engine:
             raise PortsExhausted(errors.EAGAIN, "the gateway holds as many legs as it may")
         self._release_drained()
         rtp_fd, rtcp_fd, port = self._bind_pair(native, address)
-        fresh = <Leg*>calloc(1, sizeof(Leg))
-        if fresh == NULL:
+        if posix_memalign(<void**>&fresh, LINE_BYTES, sizeof(Leg)) != 0:
             os.close(rtp_fd)
             os.close(rtcp_fd)
             raise MemoryError
+        memset(fresh, 0, sizeof(Leg))
         fresh.rtp_fd = rtp_fd
         fresh.rtcp_fd = rtcp_fd
         fresh.guard_fd = -1

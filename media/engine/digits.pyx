@@ -83,7 +83,7 @@ cdef void relay_event(Loop* loop, Leg* source, Leg* sink, Packet* packet) noexce
     cdef uint16_t seq
     cdef uint8_t copy[128]
     cdef uint8_t* data
-    if sink.config.dtmf_pt < 0 or not sink.config.send or sink.digit_out.active or packet.size > 32:
+    if sink.config.dtmf_pt < 0 or not sink.config.send or sink.sending_digits or packet.size > 32:
         return
     if sink.player != NULL and not sink.player.paused:
         return
@@ -108,6 +108,7 @@ cdef void relay_event(Loop* loop, Leg* source, Leg* sink, Packet* packet) noexce
 
 cdef void _finish(Loop* loop, Leg* leg) noexcept nogil:
     leg.digit_out.active = 0
+    leg.sending_digits = 0
     leg.outgoing.source = 0
     leg.outgoing.marker_next = 1
     push_event(&loop.events, EV_DIGITS_SENT, leg.handle, leg.digit_out.batch, 0, 0, NULL)

@@ -14,13 +14,26 @@ from media.engine.companding cimport cross_map
 from media.engine.recorder cimport record_codes
 from media.engine.rtp cimport Packet, seq_diff, ts_diff, write_header
 from media.engine.srtp cimport protect_rtp
-from media.engine.types cimport KIND_PCMA, KIND_PCMU, Leg, Loop, sockaddr, socklen_t
+from media.engine.types cimport KIND_PCMA, KIND_PCMU, Leg, Loop
 
 
 cdef extern from "<sys/socket.h>" nogil:
-    ssize_t c_send "send"(int fd, const void* data, size_t size, int flags)
-    ssize_t c_sendto "sendto"(int fd, const void* data, size_t size, int flags, const sockaddr* to, socklen_t length)
     int MSG_DONTWAIT
+
+
+cdef extern from *:
+    """
+    #include <sys/syscall.h>
+    #include <sys/socket.h>
+    #include <unistd.h>
+    /* The C library's send is a cancellation point: in a process of several threads that costs as much as it does. */
+    static inline long tandem_sendto(int fd, const void *data, size_t size, int flags, const void *to, unsigned length)
+    {
+        return syscall(SYS_sendto, fd, data, size, flags, to, length);
+    }
+    """
+    ssize_t c_sendto "tandem_sendto"(int fd, const void* data, size_t size, int flags, const void* to,
+                                     unsigned int length) noexcept nogil
 
 
 DEF MAX_STEP_S = 2
@@ -51,19 +64,19 @@ cdef int send_datagram(Loop* loop, Leg* leg, uint8_t* data, int size) noexcept n
     if leg.config.srtp_send != NULL:
         size = protect_rtp(leg.config.srtp_send, data, size)
         if size <= 0:
-            leg.outgoing.failures += 1
+            leg.send_failures += 1
             return 0
     if leg.connected:
-        done = c_send(leg.rtp_fd, data, size, MSG_DONTWAIT)
+        done = c_sendto(leg.rtp_fd, data, size, MSG_DONTWAIT, NULL, 0)
         if done < 0 and errno == ECONNREFUSED:
             # The report of an earlier packet's fate (ICMP); it has been taken off the socket now.
-            done = c_send(leg.rtp_fd, data, size, MSG_DONTWAIT)
+            done = c_sendto(leg.rtp_fd, data, size, MSG_DONTWAIT, NULL, 0)
     elif leg.config.remote_port:
-        done = c_sendto(leg.rtp_fd, data, size, MSG_DONTWAIT, <sockaddr*>&leg.config.remote, leg.config.remote_length)
+        done = c_sendto(leg.rtp_fd, data, size, MSG_DONTWAIT, &leg.config.remote, leg.config.remote_length)
     else:
         return 0
     if done < 0:
-        leg.outgoing.failures += 1
+        leg.send_failures += 1
         return 0
     leg.outgoing.packets += 1
     leg.outgoing.octets += size - 12
@@ -92,7 +105,7 @@ cdef void relay_packet(Loop* loop, Leg* source, Leg* sink, Packet* packet, uint8
     cdef int i
     cdef uint8_t* payload = packet.payload
     cdef uint8_t wanted = sink.config.codecs[0].kind
-    if not sink.config.send or sink.digit_out.active or (sink.player != NULL and not sink.player.paused):
+    if not sink.config.send or sink.sending_digits or (sink.player != NULL and not sink.player.paused):
         return
     if wanted != kind:
         if wanted > KIND_PCMA or kind > KIND_PCMA or packet.size > 1400:

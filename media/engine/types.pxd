@@ -27,6 +27,8 @@ cdef enum:
     PACKET_BYTES = 2048
     HEADROOM = 64
     TICK_MS = 20
+    LINE_BYTES = 64
+    PREFETCHED_BYTES = 384     # head, outgoing, incoming, front of config
     FRAME_MAX = 320            # samples of 20 ms at 16 kHz
     JITTER_SLOTS = 32          # power of two
     JITTER_BYTES = 1296        # largest payload kept for decoding
@@ -229,47 +231,47 @@ cdef struct Recorder:
 cdef struct Outgoing:
     uint32_t ssrc
     uint32_t clock             # RTP clock of what is sent
+    uint32_t last_ts
+    uint32_t last_span         # timestamp units of the last packet
     uint16_t next_seq
     uint8_t started
     uint8_t marker_next
-    uint32_t last_ts
-    int64_t last_ns
-    uint32_t last_span         # timestamp units of the last packet
     # relay anchor: which source the offsets belong to
     uint32_t source
     uint32_t source_ssrc
     uint16_t seq_offset
     uint16_t first_seq         # in the source's numbers: older ones belong to before the change
     uint32_t ts_offset
+    int64_t last_ns
     uint64_t packets
     uint64_t octets
-    uint64_t failures
 
 
 # --- incoming stream --------------------------------------------------------------------------------------
 
 cdef struct Incoming:
     uint32_t ssrc
+    uint16_t max_seq
     uint8_t started
     uint8_t kind               # of the last audio packet
     uint8_t flood              # refused until the next second
-    uint16_t max_seq
     uint32_t cycles
-    uint32_t base_ext
-    uint64_t window            # bit i: max_seq - i was received
-    int32_t transit
-    int32_t jitter             # times 16, RFC 3550 A.8
-    int64_t last_ns
-    uint32_t last_ts
     uint32_t pps
+    int32_t transit
+    int32_t transit_floor      # least transit lately: a packet near it has nothing waiting behind it
+    int32_t jitter             # times 16, RFC 3550 A.8
+    uint64_t window            # bit i: max_seq - i was received
+    int64_t last_ns
     uint64_t packets           # since the leg opened
+    uint64_t epoch_packets     # of this SSRC
     uint64_t octets
+    # less often
+    uint32_t base_ext
     uint64_t duplicates
     uint64_t late
     uint64_t rejected
     uint64_t stranger          # packets of foreign sources in this second
     uint64_t lost_before       # of earlier SSRCs
-    uint64_t epoch_packets     # of this SSRC
     # what the last report said, for the fraction lost of the next
     uint32_t report_expected
     uint32_t report_received
@@ -316,11 +318,13 @@ cdef struct RtcpState:
 # --- legs and bridges -------------------------------------------------------------------------------------
 
 cdef struct LegConfig:
-    int codec_count
+    # the packet path
     CodecSpec codecs[6]        # accepted; the first is sent
+    int codec_count
     int16_t dtmf_pt            # -1: none
     int16_t dtmf_pt_wide       # telephone-event/48000 beside Opus, -1: none
     int16_t cn_pt
+    uint16_t remote_port       # host order, 0: not known
     uint8_t send
     uint8_t receive
     uint8_t lock_source
@@ -330,16 +334,15 @@ cdef struct LegConfig:
     uint8_t detect_fax
     uint8_t detect_machine
     uint8_t detect_progress
+    uint8_t remote_changed
+    void* srtp_send
+    void* srtp_receive
+    Coder* coder               # of the sent codec; NULL: G.711 and L16 need none
     int ptime_ms
     int timeout_ms
-    int remote_changed
-    uint16_t remote_port       # host order, 0: not known
     socklen_t remote_length
     sockaddr_storage remote
     sockaddr_storage remote_rtcp
-    Coder* coder               # of the sent codec; NULL: G.711 and L16 need none
-    void* srtp_send
-    void* srtp_receive
 
 
 cdef struct Pair:
@@ -360,10 +363,9 @@ cdef struct Sinks:
 
 
 cdef struct Leg:
-    # the packet path, first lines of the structure
+    # The packet path in the order of its cache lines; PREFETCHED_BYTES covers them. Allocated on a line boundary.
     int rtp_fd
     int guard_fd
-    int rtcp_fd
     uint32_t handle
     uint8_t configured
     uint8_t locked             # the peer's address has been taken over
@@ -373,14 +375,18 @@ cdef struct Leg:
     uint8_t decoding           # its audio is wanted as samples
     uint8_t recorders
     uint8_t timed_out
+    uint8_t sending_digits     # digit_out.active, where the packet path looks
     Sinks* sinks
+    Leg* sink                  # the first of the sinks
     Recorder* recorder[2]
     Player* player
-    Incoming incoming
     Outgoing outgoing
-    DigitIn digit_in
+    Incoming incoming
     LegConfig config
     # less often
+    int rtcp_fd
+    uint64_t send_failures
+    DigitIn digit_in
     DigitOut digit_out
     RtcpState rtcp
     Hearing* hearing
