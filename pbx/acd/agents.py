@@ -85,7 +85,7 @@ def settle(floor: Floor, agent: Agent, now: float) -> None:
     if agent.voice_only:
         if state == "ready":
             if not agent.pooled:
-                open_pool(floor, agent, "voice")
+                open_pool(agent, "voice")
                 floor.freed.append(agent)
         elif agent.pooled:
             close_pool(agent, "voice")
@@ -95,7 +95,7 @@ def settle(floor: Floor, agent: Agent, now: float) -> None:
         if channel in agent.pooled:
             close_pool(agent, channel)
         if free:
-            open_pool(floor, agent, channel)
+            open_pool(agent, channel)
     if agent.pooled:
         floor.freed.append(agent)
 

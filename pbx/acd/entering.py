@@ -31,7 +31,7 @@ def enter(
         return
     assert queue is not None
     if not work.skills.keys() <= queue.known_skills:
-        learn_skills(floor, queue, work.skills)
+        learn_skills(queue, work.skills)
     floor.seq += 1
     item = Item(work, queue, make_plan(queue, work.skills, work.language), now, floor.seq)
     item.moves = moves

@@ -224,7 +224,7 @@ def join_group(queue: Queue, seat: Seat) -> Group:
     return group
 
 
-def learn_skills(floor: Floor, queue: Queue, skills: Iterable[str]) -> None:
+def learn_skills(queue: Queue, skills: Iterable[str]) -> None:
     """Split the queue's groups by skills that an item asks for and no item asked for before."""
     new = [
         skill
@@ -244,15 +244,15 @@ def learn_skills(floor: Floor, queue: Queue, skills: Iterable[str]) -> None:
         seat.group = join_group(queue, seat)
     for agent, channels in open_before:
         for channel in channels:
-            open_pool(floor, agent, channel)
+            open_pool(agent, channel)
 
 
-def open_pool(floor: Floor, agent: Agent, channel: str) -> None:
+def open_pool(agent: Agent, channel: str) -> None:
     """List the agent as ready in all his queues of the channel."""
     places = []
     for seat in agent.by_channel.get(channel, ()):
         ready = seat.group.ready
-        place = (seat.queue.strategy.key(seat, floor.ids), agent.number, agent)
+        place = (seat.queue.strategy.key(seat), agent.number, agent)
         if not ready or ready[-1] < place:
             ready.append(place)
         else:
@@ -381,4 +381,5 @@ def remove_item(floor: Floor, item: Item) -> None:
     """Forget an item that is in no list any more."""
     del floor.items[item.id]
     del item.queue.items[item.id]
+    item.state = "new"
     floor.timers.cancel(("item", item.id))

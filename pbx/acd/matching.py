@@ -49,7 +49,7 @@ def find_agent(floor: Floor, item: Item, now: float) -> bool:
     if strategy.everyone:
         agents = rank_agents(need, item.queue.config.ring_all_limit)
     else:
-        best = best_agent(need)
+        best = best_agent(floor, need)
         agents = () if best is None else (best,)
     if agents:
         start_round(floor, item, agents, "item", now)

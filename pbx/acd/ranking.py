@@ -15,8 +15,10 @@ from .floor import Floor
 from .records import Agent, Item, NeedClass, Ready, Waiting
 
 
-def best_agent(need: NeedClass) -> Agent | None:
+def best_agent(floor: Floor, need: NeedClass) -> Agent | None:
     """The first in order among the ready agents who meet the needs."""
+    if need.queue.strategy.by_lot:
+        return _draw_agent(floor, need)
     best: tuple[int, float, Ready] | None = None
     for group in need.queue.groups.values():
         ready = group.ready
@@ -29,6 +31,22 @@ def best_agent(need: NeedClass) -> Agent | None:
         if best is None or rank < best:
             best = rank
     return None if best is None else best[2][2]
+
+
+def _draw_agent(floor: Floor, need: NeedClass) -> Agent | None:
+    """Any of those who are first by level and fit, each with the same chance."""
+    best: tuple[int, float] | None = None
+    agents: list[Ready] = []
+    for group in need.queue.groups.values():
+        fit = need.fit(group)
+        if not group.ready or fit is None:
+            continue
+        rank = (group.level, -fit)
+        if best is None or rank < best:
+            best, agents = rank, []
+        if rank == best:
+            agents = agents + group.ready
+    return agents[min(int(floor.ids.uniform(0, len(agents))), len(agents) - 1)][2] if agents else None
 
 
 def rank_agents(need: NeedClass, limit: int) -> list[Agent]:

@@ -130,7 +130,7 @@ def restore(floor: Floor, data: dict[str, Any], now: float, downtime_s: float) -
     floor.seq = data["seq"]
     for name, saved in data["queues"].items():
         if name in floor.queues:
-            _restore_queue(floor, floor.queues[name], saved, base)
+            _restore_queue(floor.queues[name], saved, base)
     records = {saved["work"]["id"]: _restore_item(floor, saved, base, now) for saved in data["items"]}
     for name, saved in data["agents"].items():
         if name in floor.agents:
@@ -160,14 +160,14 @@ def _at(ago: float | None, base: float) -> float | None:
     return None if ago is None else base + ago
 
 
-def _restore_queue(floor: Floor, queue: Queue, saved: dict[str, Any], base: float) -> None:
+def _restore_queue(queue: Queue, saved: dict[str, Any], base: float) -> None:
     queue.open, queue.closed_for = saved["open"], saved["closed_for"]
     queue.turns = saved["turns"]
     queue.gaps, queue.gap_mean = saved["gaps"], saved["gap_mean"]
     queue.handled, queue.handling_mean = saved["handled"], saved["handling_mean"]
     queue.last_taken = _at(saved["last_taken"], base)
     queue.left_places = {caller: (base + left, base + since) for caller, (left, since) in saved["left_places"].items()}
-    learn_skills(floor, queue, saved["skills"])
+    learn_skills(queue, saved["skills"])
 
 
 def _restore_item(floor: Floor, saved: dict[str, Any], base: float, now: float) -> Item | None:

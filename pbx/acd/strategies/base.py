@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import NamedTuple, Protocol
 
-from pbx.core.ids import IdSource
-
 Key = tuple[float, ...]
 """Less is better. Taken when the agent becomes ready; nothing in it may change while he stays ready."""
 
@@ -44,8 +42,10 @@ class Strategy(NamedTuple):
 
     name: str
     summary: str
-    key: Callable[[Seat, IdSource], Key]
+    key: Callable[[Seat], Key]
     fit: Callable[[Mapping[str, int], Needs], float] = count_no_fit
     """How well an agent's skill levels suit the needs."""
     everyone: bool = False
     """Offer to all who fit at once; the first to accept wins."""
+    by_lot: bool = False
+    """Draw among those who are first by level and fit, instead of by key."""

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from pbx.core.ids import IdSource
-
 from .base import Key, Seat, Strategy
 
 
-def take_key(seat: Seat, ids: IdSource) -> Key:
-    return (ids.uniform(0.0, 1.0),)
+def take_key(seat: Seat) -> Key:
+    return ()
 
 
-RANDOM = Strategy("random", "Any ready agent, by lot", take_key)
+RANDOM = Strategy("random", "Any ready agent, by lot", take_key, by_lot=True)

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from pbx.core.ids import IdSource
-
 from .base import Key, Seat, Strategy
 
 
-def take_key(seat: Seat, ids: IdSource) -> Key:
+def take_key(seat: Seat) -> Key:
     return (float(seat.calls), seat.idle_since)
 
 
-def take_queue_key(seat: Seat, ids: IdSource) -> Key:
+def take_queue_key(seat: Seat) -> Key:
     return (float(seat.queue_calls), seat.idle_since)
 
 

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from pbx.core.ids import IdSource
-
 from .base import Key, Seat, Strategy
 
 
-def take_key(seat: Seat, ids: IdSource) -> Key:
+def take_key(seat: Seat) -> Key:
     return (seat.idle_since,)
 
 

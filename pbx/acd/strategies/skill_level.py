@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from pbx.core.ids import IdSource
-
 from .base import Key, Needs, Seat, Strategy
 
 
-def take_key(seat: Seat, ids: IdSource) -> Key:
+def take_key(seat: Seat) -> Key:
     return (seat.idle_since,)
 
 
