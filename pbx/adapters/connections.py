@@ -48,6 +48,7 @@ class Connections:
         self._by_number: dict[int, Connection] = {}
         self._by_peer: dict[tuple[str, str, int], int] = {}
         self._per_host: dict[str, int] = {}
+        self._used_as: dict[int, set[Flow]] = {}
         self._count = 0
         self._empty = asyncio.Event()
         self._empty.set()
@@ -63,8 +64,18 @@ class Connections:
 
     def find(self, flow: Flow) -> Connection | None:
         """The connection of that number, or without a number any that is open to the peer (RFC 3261 section 18.1.1)."""
-        number = flow.connection or self._by_peer.get((flow.transport, flow.host, flow.port), 0)
-        return self._by_number.get(number)
+        if flow.connection:
+            return self._by_number.get(flow.connection)
+        number = self._by_peer.get((flow.transport, flow.host, flow.port), 0)
+        connection = self._by_number.get(number)
+        if connection is not None:
+            self.note_use(connection, flow)
+        return connection
+
+    def note_use(self, connection: Connection, flow: Flow) -> None:
+        """Whoever sends by ``flow``, without a number, waits for an answer on this connection: tell him of its end."""
+        if connection.flow.connection in self._by_number:
+            self._used_as.setdefault(connection.flow.connection, set()).add(flow)
 
     # --- hub ------------------------------------------------------------------------------------------------------
 
@@ -105,6 +116,8 @@ class Connections:
         if not self._by_number:
             self._empty.set()
         self._on_closed(flow)
+        for other in sorted(self._used_as.pop(flow.connection, ())):
+            self._on_closed(other)
 
     async def wait_empty(self, seconds: float) -> None:
         """Return when no connection is left, or after so many seconds."""

@@ -14,7 +14,7 @@ import asyncio
 import ipaddress
 import socket
 import ssl
-from collections.abc import Callable, Coroutine, Iterable
+from collections.abc import Callable, Coroutine, Iterable, Sequence
 from functools import lru_cache
 from pathlib import Path
 
@@ -25,6 +25,8 @@ from pbx.sip.commands import Flow
 from pbx.sip.framing import FramingLimits
 
 from .connections import Connections, StreamLimits
+from .dialler import Dialler
+from .resolver import Resolver, Target
 from .sip_stream import StreamConnection
 from .sip_tls import ServerTls, make_client_context
 from .sip_udp import UdpEndpoint
@@ -52,16 +54,6 @@ class SipListener(msgspec.Struct, frozen=True):
     origins: tuple[str, ...] = ()
 
 
-class _Dialling:
-    """A connection being established, and who waits for it."""
-
-    __slots__ = ("task", "waiting")
-
-    def __init__(self) -> None:
-        self.task: asyncio.Task[None] | None = None
-        self.waiting: list[tuple[Flow, bytes]] = []
-
-
 class SipTransports:
     """Listens, connects, sends and receives.
 
@@ -78,6 +70,7 @@ class SipTransports:
         limits: StreamLimits | None = None,
         framing: FramingLimits | None = None,
         client_tls: ssl.SSLContext | None = None,
+        resolver: Resolver | None = None,
         certificate_poll: float = 10.0,
     ) -> None:
         self._specs = {listener.name: listener for listener in listeners}
@@ -86,6 +79,7 @@ class SipTransports:
         self._limits = limits or StreamLimits()
         self._framing = framing or FramingLimits()
         self._client_tls = client_tls
+        self._resolver = resolver
         self._certificate_poll = certificate_poll
         self._bound: dict[str, tuple[str, int]] = {}
         self._udp: dict[str, UdpEndpoint] = {}
@@ -93,7 +87,9 @@ class SipTransports:
         self._websockets: dict[str, WebSocketListener] = {}
         self._tls: dict[str, ServerTls] = {}
         self._connections = Connections(self._limits, on_packet, self._report_closed)
-        self._dialling: dict[tuple[str, str, int], _Dialling] = {}
+        self._dialler = Dialler(
+            self._limits, self._connections, self._connect, self._send_datagram, self._report_closed, resolver
+        )
         self._server_names: dict[tuple[str, int], str] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._loop: asyncio.AbstractEventLoop
@@ -151,9 +147,7 @@ class SipTransports:
     async def stop(self) -> None:
         """Close everything. ``on_closed`` is not called any more."""
         self._stopping = True
-        for dialling in self._dialling.values():
-            if dialling.task is not None:
-                dialling.task.cancel()
+        await self._dialler.stop()
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -199,21 +193,50 @@ class SipTransports:
         """Send one message; never blocks and never raises. Connects where ``flow.connection`` is 0 and none is open."""
         if self._stopping:
             return
-        if flow.transport == "udp":
-            endpoint = self._udp.get(flow.listener) or self._find_udp(flow)
-            if endpoint is None or not _is_address(flow.host):
+        if not _is_address(flow.host):
+            self._send_to_name(flow, data)
+        elif flow.transport == "udp":
+            endpoint = self._find_udp(flow)
+            if endpoint is None:
                 self._fail(flow)
             else:
                 endpoint.send(flow, data)
-            return
-        connection = self._connections.find(flow)
-        if connection is not None:
-            if not connection.send(data):
-                self._fail(flow)
-        elif flow.connection or flow.transport in ("ws", "wss") or not _is_address(flow.host):
-            self._fail(flow)
         else:
-            self._dial(flow, data)
+            connection = self._connections.find(flow)
+            if connection is not None:
+                if not connection.send(data):
+                    self._fail(flow)
+            elif flow.connection or flow.transport in ("ws", "wss"):
+                self._fail(flow)
+            else:
+                self._dialler.dial(flow, data, (Target(flow.host, flow.port, flow.transport),))
+
+    def _send_to_name(self, flow: Flow, data: bytes) -> None:
+        """A peer known by name (a Contact, a trunk): by its addresses, which are asked for if they are not known."""
+        if self._resolver is None or flow.connection or flow.transport in ("ws", "wss"):
+            self._fail(flow)
+            return
+        targets = self._resolver.known(flow.host, flow.port, flow.transport)
+        if targets is None:
+            self._dialler.dial(flow, data, ())
+        elif flow.transport == "udp":
+            self._send_datagram(flow, data, targets)
+        else:
+            for target in targets:
+                connection = self._connections.find(flow._replace(host=target.host, port=target.port))
+                if connection is not None and connection.send(data):
+                    self._connections.note_use(connection, flow)
+                    return
+            self._dialler.dial(flow, data, targets)
+
+    def _send_datagram(self, flow: Flow, data: bytes, targets: Sequence[Target]) -> None:
+        for target in targets:
+            there = flow._replace(host=target.host, port=target.port)
+            endpoint = self._find_udp(there)
+            if endpoint is not None and (":" in endpoint.address[0]) == (":" in target.host):
+                endpoint.send(there, data)
+                return
+        self._fail(flow)
 
     def close_flow(self, flow: Flow) -> None:
         """Close a connection (a banned peer); ``on_closed`` follows."""
@@ -229,6 +252,9 @@ class SipTransports:
             self._on_closed(flow)
 
     def _find_udp(self, flow: Flow) -> UdpEndpoint | None:
+        endpoint = self._udp.get(flow.listener)
+        if endpoint is not None:
+            return endpoint
         try:
             return self._udp.get(self._find_listener(flow))
         except LookupError:
@@ -244,44 +270,22 @@ class SipTransports:
             raise LookupError(f"no {flow.transport} listener")
         return (family or same)[0]
 
-    def _dial(self, flow: Flow, data: bytes) -> None:
-        peer = (flow.transport, flow.host, flow.port)
-        dialling = self._dialling.get(peer)
-        if dialling is None:
-            dialling = self._dialling[peer] = _Dialling()
-            dialling.task = self._spawn(self._connect(peer, flow.listener, dialling))
-        if len(dialling.waiting) < self._limits.pending_messages:
-            dialling.waiting.append((flow, data))
-        else:
-            self._fail(flow)
-
-    async def _connect(self, peer: tuple[str, str, int], listener: str, dialling: _Dialling) -> None:
-        transport, host, port = peer
-        try:
-            name = self._find_listener(Flow(transport, host, port, listener))
-            bound = self._bound[name][0]
-            tls = None
-            if transport == "tls":
-                tls = self._client_tls = self._client_tls or make_client_context()
-            async with asyncio.timeout(self._limits.connect):
-                _, protocol = await self._loop.create_connection(
-                    lambda: self._make_protocol(transport, name, outgoing=True),
-                    host,
-                    port,
-                    ssl=tls,
-                    server_hostname=self._server_names.get((host, port), host) if tls else None,
-                    local_addr=None if bound in ("0.0.0.0", "::") else (bound, 0),
-                )
-        except (OSError, LookupError, TimeoutError) as error:
-            log.info("sip.connect_failed", transport=transport, peer=f"{host}:{port}", error=str(error) or "timeout")
-            del self._dialling[peer]
-            for flow in dict.fromkeys(flow for flow, _ in dialling.waiting):
-                self._report_closed(flow)
-            return
-        del self._dialling[peer]
-        for flow, data in dialling.waiting:
-            if not protocol.send(data):
-                self._report_closed(flow)
+    async def _connect(self, transport: str, target: Target, listener: str, name: str) -> StreamConnection:
+        local = self._find_listener(Flow(transport, target.host, target.port, listener))
+        bound = self._bound[local][0]
+        tls = None
+        if transport == "tls":
+            tls = self._client_tls = self._client_tls or make_client_context()
+        server_name = self._server_names.get((target.host, target.port), name) if tls else None
+        _, protocol = await self._loop.create_connection(
+            lambda: self._make_protocol(transport, local, outgoing=True),
+            target.host,
+            target.port,
+            ssl=tls,
+            server_hostname=server_name,
+            local_addr=None if bound in ("0.0.0.0", "::") else (bound, 0),
+        )
+        return protocol
 
     # --- listeners ------------------------------------------------------------------------------------------------
 
