@@ -291,6 +291,7 @@ class Exchange:
         outcome, reason = self.ending.pop(call.id, ("indeterminate", ""))
         self.media.close_bridge(call)
         self.recording.call_cleared(call)
+        self.timers.cancel((call.id, "call", ""))
         self.log(facts.CallCleared(call=call.id, outcome=outcome, reason=reason))  # type: ignore[arg-type]
         self.calls.pop(call.id, None)
         self.sessions.pop(call.id, None)

@@ -130,7 +130,11 @@ class MediaControl:
         leg_id = getattr(command, "leg", "")
         found = ex.find(leg_id) if leg_id else None
         call = found[0].id if found else ""
-        if reply.code != "unknown" or (found and found[1].state != "ended"):
+        # What was to be stopped or closed may have ended by itself in the same moment.
+        moot = reply.code == "unknown" and isinstance(
+            command, media.StopPlay | media.CloseLeg | media.CloseBridge | media.StopRecording
+        )
+        if not moot and (found is None or found[1].state != "ended"):
             ex.note("warning", "gateway refused a command", call, command=type(command).__name__, reason=reply.reason)
         if isinstance(command, media.OpenLeg) and found:
             ex.legs.not_opened(*found, reply.reason)
