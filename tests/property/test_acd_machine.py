@@ -150,6 +150,7 @@ class AcdMachine(RuleBasedStateMachine):
                     assert output.item in self.waiting
                     assert self.states[output.agent] == "ringing"
                     self.offers[output.offer] = output
+                    self.check_fairness(output)
                 case OfferWithdrawn():
                     if output.agent:
                         del self.offers[output.offer]
@@ -176,6 +177,21 @@ class AcdMachine(RuleBasedStateMachine):
                     self.states[output.agent] = output.state
                 case _:
                     pass
+
+    def check_fairness(self, offer: Offer) -> None:
+        """Nobody is offered who came 3 * fairness_s after one whom the agent could have taken (docs/acd.md)."""
+        floor = self.acd.floor
+        offered, agent = floor.items.get(offer.item), floor.agents[offer.agent]
+        if offered is None or offer.why.trigger == "pull":
+            return
+        for item in floor.items.values():
+            seat = agent.seats.get(item.queue.name)
+            if (
+                item.state == "waiting"
+                and seat is not None
+                and item.plan.steps[item.step][1].fit(seat.group) is not None
+            ):
+                assert offered.entered_at - item.entered_at <= 3 * self.config.fairness_s
 
     # --- callers
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import deque
 from collections.abc import Callable, Iterator
 from heapq import heappop, heappush
 from typing import Any
@@ -82,6 +83,8 @@ class Simulation:
         self._since: dict[str, tuple[str, float]] = {}
         self._state_s: dict[str, float] = {}
         self._away: set[str] = set()
+        self._at_once: deque[tuple[str, bool]] = deque()
+        """Offers answered (or declined) without ringing."""
         queues = {
             queue.name: QueueCounts(threshold_s=queue.service_level_s, short_s=scenario.short_s)
             for queue in scenario.config.queues
@@ -256,6 +259,10 @@ class Simulation:
             handler = handlers.get(type(output))
             if handler is not None:
                 handler(output, now)
+        while self._at_once:
+            # only after all outputs before, or the states of others rung with him would be seen out of order
+            offer, accepted = self._at_once.popleft()
+            self._take(self.acd.accept(offer, now) if accepted else self.acd.decline(offer, "refused", now), now)
 
     def _on_queued(self, queued: Queued, now: float) -> None:
         self._entries[queued.item] = (queued.entry, now)
@@ -273,11 +280,11 @@ class Simulation:
         if manners.miss_share > 0 and self._uniform() < manners.miss_share:
             return
         if manners.decline_share > 0 and self._uniform() < manners.decline_share:
-            self._take(self.acd.decline(offer.offer, "refused", now), now)
+            self._at_once.append((offer.offer, False))
             return
         seconds = self._answer()
         if seconds <= 0:
-            self._take(self.acd.accept(offer.offer, now), now)
+            self._at_once.append((offer.offer, True))
         else:
             self._plan(now + seconds, ANSWER, offer.offer)
 
