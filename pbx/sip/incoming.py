@@ -153,10 +153,10 @@ class Incoming:
         if not _accepts_sdp(packet):
             endpoint.respond(tx, 406, headers="Accept: application/sdp\r\n")
             return
-        endpoint.respond(tx, 100)
         origin = self._identify(tx, packet)
         if origin is None:
             return
+        endpoint.respond(tx, 100)
         try:
             replaces = self._match_replaces(packet)
             dialog = make_uas_dialog(packet, endpoint.ids.token(), packet.flow)
