@@ -91,10 +91,16 @@ class Ladder:
         self._keep(entry)
         return entry
 
-    def dropped(self, output: Dropped, now: float) -> None:
+    def reconfigure(self, limit_bytes: int, local_addresses: Mapping[str, tuple[str, int]]) -> None:
+        """Another size and other listeners; what is kept stays as far as it fits."""
+        self._limit = limit_bytes
+        self.local_addresses = dict(local_addresses)
+        self._trim()
+
+    def note_drop(self, output: Dropped) -> None:
         """Note at the message received last why nothing was done about it."""
         last = self._last
-        if last is not None and last.flow == output.flow and last.at == now:
+        if last is not None and last.flow == output.flow:
             last.note = output.reason
             last.leg = last.leg or output.leg
 
@@ -126,5 +132,8 @@ class Ladder:
     def _keep(self, entry: LadderEntry) -> None:
         self._entries.append(entry)
         self._bytes += len(entry.data) + _OVERHEAD
+        self._trim()
+
+    def _trim(self) -> None:
         while self._bytes > self._limit and self._entries:
             self._bytes -= len(self._entries.popleft().data) + _OVERHEAD

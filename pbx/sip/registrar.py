@@ -79,6 +79,7 @@ class Registrar:
         self._max_contacts = max_contacts or {}
         self._bindings: dict[str, dict[str, Binding]] = {}
         self._by_flow: dict[Flow, set[tuple[str, str]]] = {}
+        self._peers: dict[tuple[str, str, int], int] = {}
         self._timers: Timers[tuple[str, str]] = Timers()
 
     def reconfigure(self, limits: RegistrarLimits, max_contacts: Mapping[str, int]) -> None:
@@ -101,6 +102,10 @@ class Registrar:
         if len(live) > 1:
             live.sort(key=lambda binding: (-binding.q, -binding.expires_at))
         return live
+
+    def knows_peer(self, flow: Flow) -> bool:
+        """Whether some phone is registered from this very address and port."""
+        return flow[:3] in self._peers
 
     def all_bindings(self) -> Iterable[Binding]:
         """Every binding, for status pages and snapshots."""
@@ -169,6 +174,7 @@ class Registrar:
             else:
                 self._unlink_flow(binding)
                 binding.flow = other
+                self._link_flow(binding)
                 outputs.append(binding.to_event())
         return outputs
 
@@ -315,8 +321,7 @@ class Registrar:
         bindings[binding.key] = binding
         name = (binding.extension, binding.key)
         self._timers.set(name, binding.expires_at)
-        if binding.flow.connection:
-            self._by_flow.setdefault(binding.flow, set()).add(name)
+        self._link_flow(binding)
 
     def _drop(self, binding: Binding, reason: Literal["request", "expired", "replaced", "flow_closed"]) -> Output:
         bindings = self._bindings[binding.extension]
@@ -327,7 +332,17 @@ class Registrar:
         self._unlink_flow(binding)
         return Unregistered(extension=binding.extension, contact=binding.contact, reason=reason)
 
+    def _link_flow(self, binding: Binding) -> None:
+        peer = binding.flow[:3]
+        self._peers[peer] = self._peers.get(peer, 0) + 1
+        if binding.flow.connection:
+            self._by_flow.setdefault(binding.flow, set()).add((binding.extension, binding.key))
+
     def _unlink_flow(self, binding: Binding) -> None:
+        peer = binding.flow[:3]
+        self._peers[peer] -= 1
+        if not self._peers[peer]:
+            del self._peers[peer]
         names = self._by_flow.get(binding.flow)
         if names is not None:
             names.discard((binding.extension, binding.key))

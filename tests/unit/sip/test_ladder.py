@@ -32,7 +32,7 @@ def make_call() -> Ladder:
     ladder.received(message("SIP/2.0 200 OK", "B", sdp=True, name="i"), PHONE, 10.5)
     ladder.sent(Transmit(flow=CALLER, data=message("SIP/2.0 200 OK", "A"), leg="l1", note="retransmission"), 11.0)
     ladder.received(message("BYE sip:tandem SIP/2.0", "B", "2 BYE"), PHONE, 12.0)
-    ladder.dropped(Dropped(flow=PHONE, reason="stray ACK"), 12.0)
+    ladder.note_drop(Dropped(flow=PHONE, reason="stray ACK"))
     return ladder
 
 

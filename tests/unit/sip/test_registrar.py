@@ -309,3 +309,18 @@ def test_forget_drops_a_deleted_extension() -> None:
     assert len(registrar.forget("1001")) == 2
     assert registrar.forget("1001") == []
     assert registrar.next_deadline() is None
+
+
+def test_peers_are_known_while_somebody_is_registered_from_there() -> None:
+    registrar = Registrar()
+    send(registrar, make_register("<sip:1001@10.0.0.1>", "<sip:1001@10.0.0.2>"))
+    assert registrar.knows_peer(UDP)
+    assert not registrar.knows_peer(UDP._replace(port=5063))
+    send(registrar, make_register("<sip:1001@10.0.0.1>;expires=0"))
+    assert registrar.knows_peer(UDP)
+    registrar.expire(100_000.0)
+    assert not registrar.knows_peer(UDP)
+    send(registrar, make_register("<sip:1001@192.0.2.7:5062;transport=tcp>"), TCP)
+    registrar.flow_closed(TCP, 101.0)
+    assert registrar.knows_peer(Flow("tcp", "192.0.2.7", 5062))
+    assert not registrar.knows_peer(TCP)

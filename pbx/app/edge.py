@@ -1,0 +1,141 @@
+"""The configuration in the words of the SIP edge: trunks, the guard, toll limits; and who a stranger is."""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Callable, Iterable
+
+from sipmessage import Request
+
+from pbx.config.model import Configuration, SecretSource, Trunk
+from pbx.sip.commands import Credentials, Flow
+from pbx.sip.events import Origin
+from pbx.sip.guard import GuardRules
+from pbx.sip.policy import Challenge, Refuse, Trusted
+from pbx.sip.registrar import Registrar
+from pbx.sip.tollfraud import TollLimits
+from pbx.sip.trunk_spec import RegistrationSpec, TrunkSpec
+from pbx.sip.trunks import Trunks
+
+
+class EdgePolicy:
+    """Implements ``pbx.sip.policy.Policy``: a trunk by its address or registered contact, everybody else by digest.
+
+    A request that carries credentials is judged by them, and so is one from the address and port of a registered
+    phone: a phone and a trunk may share an address. REGISTER is never taken from a trunk's address alone.
+    """
+
+    def __init__(self, realm: str, trunks: Trunks, registrar: Registrar) -> None:
+        self._challenge = Challenge(realm)
+        self._trunks = trunks
+        self._registrar = registrar
+        self._origins: dict[str, Trusted] = {}
+
+    def identify(self, request: Request, flow: Flow) -> Trusted | Challenge | Refuse:
+        if request.method == "REGISTER" or request.headers.get("Authorization") is not None:
+            return self._challenge
+        trunk = self._trunks.find_origin(request, flow)
+        if not trunk or self._registrar.knows_peer(flow):
+            return self._challenge
+        trusted = self._origins.get(trunk)
+        if trusted is None:
+            trusted = self._origins[trunk] = Trusted(Origin("trunk", trunk))
+        return trusted
+
+
+def make_trunk_specs(configuration: Configuration, reveal: Callable[[SecretSource], str]) -> list[TrunkSpec]:
+    """The trunks that are enabled. ``reveal`` gives the secret behind a source."""
+    return [_make_spec(trunk, reveal) for trunk in configuration.trunks.values() if trunk.enabled]
+
+
+def _make_spec(trunk: Trunk, reveal: Callable[[SecretSource], str]) -> TrunkSpec:
+    registration = None
+    server = trunk.outbound_proxy or trunk.host
+    if trunk.registration is not None:
+        wanted = trunk.registration
+        server = trunk.outbound_proxy or wanted.registrar or trunk.host
+        registration = RegistrationSpec(
+            domain=_bracket(_split(wanted.registrar or trunk.host)[0]),
+            username=wanted.username,
+            contact_user=wanted.contact_user,
+            expires=int(wanted.expires),
+            retry=wanted.retry,
+            retry_maximum=wanted.retry_maximum,
+        )
+    credentials = None
+    if trunk.credentials is not None:
+        username, secret = trunk.credentials
+        credentials = Credentials(username, reveal(secret))
+    host, port = _split(server)
+    if server == trunk.host:
+        host, port = trunk.host, trunk.port
+    networks = [str(network) for network in trunk.networks]
+    if _is_address(trunk.host):
+        networks.append(trunk.host)
+    return TrunkSpec(
+        name=trunk.name,
+        host=host,
+        port=port,
+        transport=trunk.transport,
+        listener=trunk.listener or "",
+        domain=trunk.host,
+        networks=tuple(networks),
+        credentials=credentials,
+        registration=registration,
+        health_interval=trunk.health.interval,
+        health_timeout=trunk.health.timeout,
+        health_failures=trunk.health.failures,
+        health_successes=trunk.health.successes,
+    )
+
+
+def make_guard_rules(configuration: Configuration, trunk_addresses: Iterable[str]) -> GuardRules:
+    """The guard's rules; ``trunk_addresses`` (CIDR) are never banned."""
+    guard = configuration.guard
+    return GuardRules(
+        enabled=guard.enabled,
+        requests_per_second=guard.requests_per_second,
+        burst=guard.burst,
+        wrong_credentials=guard.wrong_credentials,
+        window=guard.window,
+        ban_time=guard.ban_time,
+        max_sources=guard.max_sources,
+        trusted=(*(str(network) for network in guard.allow), *trunk_addresses),
+        deny=tuple(str(network) for network in guard.deny),
+        scanners=guard.scanners,
+    )
+
+
+def make_toll_limits(configuration: Configuration) -> TollLimits:
+    """Limits of each extension."""
+    limits = configuration.toll_fraud
+    return TollLimits(
+        calls_per_minute=limits.calls_per_minute,
+        concurrent=limits.concurrent,
+        minutes_per_day=limits.minutes_per_day,
+        spend_per_day=limits.spend_per_day,
+        countries=tuple(limits.countries),
+        alarm_at=limits.alarm_at,
+    )
+
+
+def _split(server: str) -> tuple[str, int]:
+    """``host``, ``host:port`` or ``[v6]:port``; port 0 where there is none."""
+    if _is_address(server):
+        return server, 0
+    host, colon, port = server.rpartition(":")
+    if not colon or not port.isdigit():
+        return server.strip("[]"), 0
+    return host.strip("[]"), int(port)
+
+
+def _bracket(host: str) -> str:
+    return f"[{host}]" if ":" in host else host
+
+
+def _is_address(host: str) -> bool:
+    try:
+        ipaddress.ip_address(host)
+    except ValueError:
+        return False
+    return True
