@@ -8,14 +8,15 @@ cdef struct G722Band:
     int r[2]                   # reconstructed signal, newest first
     int a[2]                   # pole predictor coefficients
     int p[2]                   # partially reconstructed signal
-    int d[6]                   # quantised differences, newest first
-    int b[6]                   # zero predictor coefficients
+    int16_t d[8]               # quantised differences, newest first; six count, eight fill a register
+    int16_t b[8]               # zero predictor coefficients
 
 
 cdef struct G722:
     G722Band low
     G722Band high
-    int x[24]                  # delay line of the quadrature mirror filter
+    int16_t even[12]           # delay lines of the quadrature mirror filter, newest last
+    int16_t odd[12]
 
 
 cdef G722* g722_new() noexcept nogil
