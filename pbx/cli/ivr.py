@@ -6,9 +6,14 @@ from importlib import import_module
 
 import click
 
-COMMANDS: dict[str, str] = {
-    # name: module that exports ``command``
-    "test": "pbx.cli.ivr_test",
+COMMANDS: dict[str, tuple[str, str, str]] = {
+    # name: (module, its command, one line for --help)
+    "call": ("pbx.cli.ivr_call", "command", "Call a flow in the terminal with the keyboard."),
+    "draw": ("pbx.cli.ivr_draw", "command", "Draw a flow as SVG, with counts of callers."),
+    "rollback": ("pbx.cli.ivr_versions", "rollback", "Put an earlier version of a flow back."),
+    "stats": ("pbx.cli.ivr_stats", "command", "Paths, drop-outs and containment from the event log."),
+    "test": ("pbx.cli.ivr_test", "command", "Run the test cases of flows on a virtual clock."),
+    "versions": ("pbx.cli.ivr_versions", "versions", "List the versions of a flow."),
 }
 
 
@@ -19,11 +24,15 @@ class IvrGroup(click.Group):
         return sorted(COMMANDS)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        module = COMMANDS.get(cmd_name)
-        if module is None:
+        if cmd_name not in COMMANDS:
             return None
-        command: click.Command = import_module(module).command
+        module, attribute, _ = COMMANDS[cmd_name]
+        command: click.Command = getattr(import_module(module), attribute)
         return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, COMMANDS[name][2]) for name in self.list_commands(ctx)])
 
 
 @click.group(cls=IvrGroup)

@@ -61,6 +61,9 @@ class Result:
 class Stage:
     """One call on a virtual clock: plays the caller and the world around the interpreter."""
 
+    words_shown = 60
+    """Characters of a prompt in the story."""
+
     def __init__(self, flow: Flow, case: Case, query: Query | None = None) -> None:
         self.case = case
         self.query = query
@@ -229,7 +232,7 @@ class Stage:
             words = " ".join(item.text for item in output.items if isinstance(item, Speech))
             self.record.heard.append((output.names, words))
             self.playing, self.play_ends = output, self.now + PLAY_SECONDS
-            self.tell(f"hears {say_heard(output.names, words)}")
+            self.tell(f"hears {say_heard(output.names, words, self.words_shown)}")
         elif isinstance(output, m.StopPlay):
             if self.playing is not None and self.playing.request == output.request:
                 self.playing = None
@@ -313,9 +316,10 @@ def is_heard(wanted: str, names: tuple[str, ...], words: str) -> bool:
     return wanted in names or wanted.casefold() in words.casefold()
 
 
-def say_heard(names: tuple[str, ...], words: str) -> str:
+def say_heard(names: tuple[str, ...], words: str, most: int = 60) -> str:
+    """A prompt in one line, with the first ``most`` characters of what it says."""
     title = "+".join(name for name in names if name) or "something"
-    return f"{title} ({words[:60]}{'…' if len(words) > 60 else ''})" if words else title
+    return f"{title} ({words[:most]}{'…' if len(words) > most else ''})" if words else title
 
 
 def run_case(flow: Flow, placed: PlacedCase, query: Query | None = None) -> Result:
