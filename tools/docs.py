@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
+from tools import docs_cti
 from tools.docs_configuration import BEGIN, write_reference
 
 ROOT = Path(__file__).parents[1]
@@ -22,6 +23,8 @@ def _append_reference(path: Path, language: str) -> str:
 PAGES: Mapping[str, Callable[[Path], str]] = {
     "docs/configuration.md": lambda path: _append_reference(path, "en"),
     "docs/configuration.zh-CN.md": lambda path: _append_reference(path, "zh"),
+    "docs/cti.md": docs_cti.write_page,
+    "docs/cti-asyncapi.json": docs_cti.write_asyncapi,
 }
 """By path from the root: makes the page's text, given where it stands now."""
 

@@ -34,6 +34,7 @@ class SocketOwner(Protocol):
     """What the socket tells."""
 
     origins: tuple[str, ...]
+    stopping: bool
 
     def connected(self, socket: CtiSocket, actor: Actor | None) -> int:
         """Returns the number of the peer."""
@@ -100,7 +101,9 @@ class CtiSocket(asyncio.Protocol):
         self.quiet = 0
         self._protocol.receive_data(data)
         for event in self._protocol.events_received():
-            if isinstance(event, Request):
+            if isinstance(event, Request) and self._owner.stopping:
+                self._protocol.send_response(self._protocol.reject(503, "the server stops\n"))
+            elif isinstance(event, Request):
                 self._owner.spawn(self._answer_handshake(event))
             elif isinstance(event, Frame):
                 self._handle_frame(event)

@@ -17,7 +17,7 @@ from pbx.cti.actor import Actor
 from pbx.cti.hub import Hub
 from pbx.cti.outputs import CheckToken, Close, Deliver, Execute, Explain, KeepAnswer, Output, ReadLog
 from pbx.cti.permissions import Directory
-from pbx.cti.protocol import CLOSE_NORMAL
+from pbx.cti.protocol import CLOSE_GOING_AWAY
 from pbx.events.catalogue import Record
 from pbx.events.folds.live import LiveFold
 from pbx.events.line import Line
@@ -67,6 +67,7 @@ class DeskServer:
         self.gatekeeper = gatekeeper
         self.origins = tuple(origins)
         self.hub = Hub(live, directory, wrap=make_text_frame, max_backlog=max_backlog)
+        self.stopping = False
         self.heard: dict[tuple[str, str], float] = {}
         """(user, recording) to when it was last noted that the one heard the other."""
         self._execute = execute
@@ -93,7 +94,8 @@ class DeskServer:
         return CtiSocket(self)
 
     async def stop(self) -> None:
-        """Say goodbye to all clients; then nothing of this is left."""
+        """Say goodbye to all clients, and take no new ones; then nothing of this is left."""
+        self.stopping = True
         self._perform(self.hub.shut_down())
         for timer in (self._timer, self._pings):
             if timer is not None:
@@ -105,6 +107,9 @@ class DeskServer:
         await asyncio.gather(*tasks, return_exceptions=True)
 
     def spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        if self.stopping:
+            work.close()
+            return
         task = asyncio.get_running_loop().create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
@@ -153,6 +158,9 @@ class DeskServer:
     # --- from sockets ---------------------------------------------------------------------------------------------
 
     def connected(self, socket: CtiSocket, actor: Actor | None) -> int:
+        if self.stopping:
+            socket.close(CLOSE_GOING_AWAY, "the server stops")
+            return 0
         peer = self.hub.connect(self._clock(), actor)
         self._sockets[peer] = socket
         self._perform([])
@@ -292,6 +300,3 @@ class DeskServer:
         for socket in list(self._sockets.values()):
             socket.ping()
         self._pings = asyncio.get_running_loop().call_later(PING_EVERY_S, self._ping)
-
-
-__all__ = ["CLOSE_NORMAL", "DeskServer", "load_live"]

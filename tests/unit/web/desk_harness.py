@@ -45,6 +45,7 @@ class Desk:
         self.answer: CommandResult | None = Accepted(data={"done": True})
         self.max_backlog = max_backlog
         self.tokens: dict[str, str] = {}
+        self.port = 0
         self.status = Health("ok", {"database": "ok"})
 
     async def start(self) -> None:
@@ -70,7 +71,7 @@ class Desk:
             directory=DIRECTORY,
             max_backlog=self.max_backlog,
         )
-        self.http = HttpServer(create_app(self), self.desk.make_socket)
+        self.http = HttpServer(create_app(self), self.desk.make_socket, port=self.port)
         await self.http.start()
         self.url = f"http://127.0.0.1:{self.http.port}"
         self.ws_url = f"ws://127.0.0.1:{self.http.port}/cti"
