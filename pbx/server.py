@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import re
 import secrets as randomness
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -19,9 +20,11 @@ from pbx.adapters.gatekeeper import Gatekeeper
 from pbx.adapters.gateway_link import GatewayLink, GatewaySpec, make_command
 from pbx.adapters.http import HttpServer
 from pbx.adapters.ids import SystemIds
+from pbx.adapters.resolver import Resolver
 from pbx.adapters.runtime import Runtime
+from pbx.adapters.sip_edge import SipEdge
 from pbx.adapters.transport import SipListener, SipTransports
-from pbx.app.policy import SourcePolicy
+from pbx.app.exchange import Exchange
 from pbx.app.settings import Settings
 from pbx.app.switch import Switch
 from pbx.config.diff import ReloadReport, compare
@@ -36,7 +39,8 @@ from pbx.ivr.lint import load_folder
 from pbx.sip import identity
 from pbx.sip.auth import Account, DigestAuthenticator, answer_challenge, make_account
 from pbx.sip.commands import Flow
-from pbx.sip.events import Origin, Registered, Unregistered
+from pbx.sip.events import Origin, Output, Registered, Unregistered
+from pbx.sip.policy import SendRequest
 from pbx.sip.registrar import Registrar, RegistrarLimits
 from pbx.sip.stack import Stack
 from pbx.sip.timing import Timing
@@ -46,6 +50,7 @@ from pbx.storage.writes import PutBinding
 
 log = structlog.get_logger()
 
+LEG = re.compile(r"leg-[0-9a-f]{16}")
 VERSION = metadata.version("tandem-pbx")
 REGISTRATION_REFRESH_S = 60.0
 """A refreshed registration is written again when its time has moved by this much."""
@@ -62,6 +67,7 @@ class Server:
         self.runtime: Runtime
         self.transports: SipTransports
         self.registrar: Registrar
+        self.edge: SipEdge
         self.log: EventLog
         self.desk: DeskServer
         self.http: HttpServer | None = None
@@ -82,10 +88,16 @@ class Server:
         self.log = self._open_log(configuration, secrets)
         await asyncio.to_thread(self.log.open)
         self.registrar = Registrar(_limits(configuration), max_contacts=_max_contacts(configuration))
-        self.transports = SipTransports(_listeners(configuration), self._packet, self._closed)
+        resolver = Resolver(self.ids.uniform)
+        self.transports = SipTransports(_listeners(configuration), self._packet, self._closed, resolver=resolver)
         await self.transports.start()
-        stack = self._make_stack(configuration, secrets)
         epoch = time.time() - time.monotonic()
+        self.edge = SipEdge(
+            self.ids, self.registrar, resolver, clock=time.monotonic, epoch=epoch, perform=self._perform_edge
+        )
+        local = self._identity(configuration)
+        self.edge.build(configuration, local)
+        stack = self._make_stack(configuration, secrets)
         switch = Switch(
             Settings(configuration, reveal=secrets.reveal, version=VERSION),
             stack,
@@ -100,13 +112,21 @@ class Server:
         self.runtime = runtime = Runtime(switch, self.log, clock=time.monotonic)
         runtime.sockets = self.transports
         runtime.on_binding = self._keep_binding
+        runtime.on_packet = self.edge.on_packet
+        runtime.on_dropped = self.edge.on_dropped
         await self._start_desk(configuration, secrets)
         self._restore_bindings(epoch)
         runtime.state(facts.ServerStarted(version=VERSION))
         await self._start_gateways(configuration, secrets)
+        await self.edge.configure(configuration, secrets.reveal, local)
         self._control = ControlSocket(
             (data / "run" / "control.sock").absolute(),
-            {"reload": self._answer_reload, "status": self._answer_status},
+            {
+                "reload": self._answer_reload,
+                "status": self._answer_status,
+                "trace": self._answer_trace,
+                "bans": self._answer_bans,
+            },
         )
         await self._control.start()
 
@@ -123,6 +143,16 @@ class Server:
                 found[f"{kind} {name}"] = f"{part.state} {part.reason}".strip()
         return found
 
+    async def _answer_trace(self, arguments: Mapping[str, str]) -> Mapping[str, str]:
+        """What `tandem trace` shows: the legs of a call, live or over, are known from the log."""
+        lines = await asyncio.to_thread(self.log.read_call, arguments.get("call", ""))
+        legs = {leg for line in lines for leg in LEG.findall(str(line))}
+        return self.edge.trace(sorted(legs), arguments)
+
+    async def _answer_bans(self, arguments: Mapping[str, str]) -> list[dict[str, str]]:
+        """What `tandem bans` shows."""
+        return self.edge.bans(arguments)
+
     async def drain(self, timeout: float | None = None) -> None:
         """Refuse new calls and wait until those in progress are over, ``timeout`` seconds at most."""
         self.runtime.perform(self.runtime.switch.drain(self.runtime.clock()))
@@ -137,6 +167,7 @@ class Server:
         if self._control is not None:
             await self._control.stop()
         runtime.perform(runtime.switch.end_all(reason, runtime.clock()))
+        await self.edge.stop()
         # The BYEs leave and the recorders report before the sockets close.
         deadline = time.monotonic() + 2.0
         while runtime.switch.exchange.recording.open and time.monotonic() < deadline:
@@ -177,7 +208,9 @@ class Server:
         self.registrar.reconfigure(_limits(configuration), _max_contacts(configuration))
         self.authenticator.replace_accounts(_accounts(configuration, secrets))
         switch = runtime.switch
-        switch.exchange.stack.configure(SourcePolicy(configuration), self._identity(configuration))
+        local = self._identity(configuration)
+        await self.edge.configure(configuration, secrets.reveal, local)
+        switch.exchange.stack.configure(self.edge.policy, local)
         settings = Settings(configuration, reveal=secrets.reveal, version=VERSION)
         runtime.perform(switch.configure(settings, flows, changes, runtime.clock()))
         await asyncio.to_thread(self.users.sync_configuration, _users(configuration, secrets), time.time())
@@ -209,10 +242,12 @@ class Server:
         )
 
     def _make_stack(self, configuration: Configuration, secrets: Secrets) -> Stack:
-        self.authenticator = DigestAuthenticator(_accounts(configuration, secrets), randomness.token_bytes(32))
+        self.authenticator = DigestAuthenticator(
+            _accounts(configuration, secrets), randomness.token_bytes(32), failures=self.edge.guard
+        )
         sip = configuration.sip
         return Stack(
-            SourcePolicy(configuration),
+            self.edge.policy,
             self._identity(configuration),
             self.ids,
             Timing(t1=sip.timers.t1, t2=sip.timers.t2, t4=sip.timers.t4),
@@ -225,6 +260,8 @@ class Server:
             ),
             authenticator=self.authenticator,
             registrar=self.registrar,
+            requester=self.edge.trunks,
+            guard=self.edge.guard,
             answer_challenge=answer_challenge,
         )
 
@@ -285,6 +322,20 @@ class Server:
 
     def _closed(self, flow: Flow) -> None:
         self.runtime.flow_closed(flow)
+
+    def _perform_edge(self, outputs: Sequence[Output]) -> None:
+        """Outputs of trunks and guard that come between packets; also arms what they are waiting for."""
+
+        def take(exchange: Exchange) -> None:
+            for output in outputs:
+                if isinstance(output, SendRequest):
+                    exchange.take_sip(
+                        exchange.stack.send_request(output.key, output.request, output.flow, exchange.now)
+                    )
+                else:
+                    exchange.take_sip([output])
+
+        self.runtime.perform(self.runtime.switch.do(take, self.runtime.clock()))
 
     def _durable(self, lines: Sequence[Durable]) -> None:
         self.desk.publish(lines)

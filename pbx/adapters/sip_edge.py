@@ -19,7 +19,7 @@ from pbx.core.ids import IdSource
 from pbx.sip.capture import write_pcap
 from pbx.sip.commands import Flow
 from pbx.sip.counters import Sample, SipCounters
-from pbx.sip.events import Dropped, Output, SecurityAlert, Transmit, TrunkState
+from pbx.sip.events import Dropped, Output, Transmit
 from pbx.sip.guard import SourceGuard
 from pbx.sip.identity import LocalIdentity
 from pbx.sip.ladder import Ladder, LadderEntry
@@ -110,18 +110,13 @@ class SipEdge:
         else:
             self.ladder.note_drop(dropped)
 
-    def on_event(self, output: Output) -> None:
-        """For the counters: alerts and changes of trunks."""
-        if isinstance(output, SecurityAlert):
-            self.counters.alerted(output)
-        elif isinstance(output, TrunkState):
-            self.counters.trunk_changed(output)
-
     def samples(self) -> Iterator[Sample]:
         """For the metrics."""
         yield from self.counters.samples()
         yield Sample("sip_registrations", "Bindings of phones", float(len(self._registrar)), {})
         yield Sample("sip_bans", "Sources that are banned now", float(len(self.guard.bans())), {})
+        for what, count in self.guard.counts.items():
+            yield Sample("sip_guard_total", "Packets refused, by reason, and wrong credentials", count, {"what": what})
         for status in self.trunks.statuses():
             up = {"up": 1.0, "down": 0.0}.get(status.state)
             if up is not None:

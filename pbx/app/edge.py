@@ -90,7 +90,7 @@ def _make_spec(trunk: Trunk, reveal: Callable[[SecretSource], str]) -> TrunkSpec
 
 
 def make_guard_rules(configuration: Configuration, trunk_addresses: Iterable[str]) -> GuardRules:
-    """The guard's rules; ``trunk_addresses`` (CIDR) are never banned."""
+    """The guard's rules. ``trunk_addresses`` (CIDR) are never banned, nor is this host: a proxy on it is everybody."""
     guard = configuration.guard
     return GuardRules(
         enabled=guard.enabled,
@@ -100,7 +100,7 @@ def make_guard_rules(configuration: Configuration, trunk_addresses: Iterable[str
         window=guard.window,
         ban_time=guard.ban_time,
         max_sources=guard.max_sources,
-        trusted=(*(str(network) for network in guard.allow), *trunk_addresses),
+        trusted=("127.0.0.0/8", "::1/128", *(str(network) for network in guard.allow), *trunk_addresses),
         deny=tuple(str(network) for network in guard.deny),
         scanners=guard.scanners,
     )

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 from .commands import Flow
-from .events import Dropped, SecurityAlert, Transmit, TrunkState
+from .events import Dropped, Transmit
 
 _METHODS = frozenset(
     b"INVITE ACK BYE CANCEL OPTIONS REGISTER PRACK UPDATE INFO REFER NOTIFY SUBSCRIBE MESSAGE PUBLISH".split()
@@ -17,8 +17,6 @@ _HELP = {
     "sip_responses_total": "SIP responses by code, method, direction, transport and trunk",
     "sip_retransmissions_total": "SIP messages sent again",
     "sip_dropped_total": "SIP packets that were not acted on, by reason",
-    "sip_security_alerts_total": "Wrong credentials, scanners, floods, bans",
-    "sip_trunk_changes_total": "Times a trunk went up or down",
 }
 
 
@@ -52,12 +50,6 @@ class SipCounters:
         key = (("reason", output.reason[:40]),)
         # Reasons are ours, but some quote the peer: no more than so many of them.
         counter[key if key in counter or len(counter) < 100 else (("reason", "other"),)] += 1
-
-    def alerted(self, output: SecurityAlert) -> None:
-        self._counts["sip_security_alerts_total"][(("what", output.what),)] += 1
-
-    def trunk_changed(self, output: TrunkState) -> None:
-        self._counts["sip_trunk_changes_total"][(("trunk", output.trunk), ("state", output.state))] += 1
 
     def samples(self) -> Iterator[Sample]:
         """All numbers, for the exporter."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ipaddress
 import re
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import Literal
 
@@ -81,6 +82,8 @@ class SourceGuard:
         self._timers: Timers[str] = Timers()
         self._alerts: list[Output] = []
         self._keys: dict[str, tuple[str, str]] = {}
+        self.counts: Counter[str] = Counter()
+        """What was refused or alarming so far, by kind, for metrics."""
         self.configure(rules or GuardRules())
 
     def configure(self, rules: GuardRules) -> None:
@@ -112,6 +115,7 @@ class SourceGuard:
         if verdict:
             return "" if verdict == "trusted" else "denied"
         if key in self._bans:
+            self.counts["banned"] += 1
             return "banned"
         source = self._sources.get(key)
         if source is None:
@@ -154,6 +158,7 @@ class SourceGuard:
     def wrong_credentials(self, flow: Flow, username: str, known: bool, now: float) -> list[Output]:
         """Count a failure; too many ban the source. Returns the alerts."""
         rules = self._rules
+        self.counts["wrong_credentials"] += 1
         detail = f"user {username[:64]!r}"
         alerts: list[Output] = [
             SecurityAlert(what="wrong_credentials" if known else "unknown_user", flow=flow, detail=detail)
@@ -250,6 +255,7 @@ class SourceGuard:
         return source
 
     def _alert(self, what: Literal["flood", "scanner"], flow: Flow, source: _Source, detail: str, now: float) -> None:
+        self.counts[what] += 1
         if now - source.alerted_at >= _ALERT_PAUSE and len(self._alerts) < _MAX_ALERTS:
             source.alerted_at = now
             self._alerts.append(SecurityAlert(what=what, flow=flow, detail=detail))
