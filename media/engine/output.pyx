@@ -164,6 +164,7 @@ cdef void send_frame(Loop* loop, Leg* leg, uint8_t* payload, int size, uint32_t 
     cdef uint32_t ts
     cdef uint8_t marker = leg.outgoing.marker_next
     cdef int64_t passed
+    cdef int i
     if not leg.config.send:
         return
     if leg.outgoing.source != 0 or not leg.outgoing.started:
@@ -184,6 +185,9 @@ cdef void send_frame(Loop* loop, Leg* leg, uint8_t* payload, int size, uint32_t 
     leg.outgoing.last_ts = ts
     leg.outgoing.last_ns = loop.now
     leg.outgoing.last_span = span
+    if leg.recorders and leg.config.codecs[0].kind <= KIND_PCMA:
+        for i in range(leg.recorders):
+            record_codes(leg.recorder[i], 1, leg.config.codecs[0].kind, leg.outgoing.ssrc, ts, payload, size, loop.now)
     send_datagram(loop, leg, payload - 12, size + 12)
 
 

@@ -19,6 +19,7 @@ from media.protocol import (
     CloseLeg,
     MarkRecording,
     PauseRecording,
+    Play,
     RecordingCompleted,
     RecordingPaused,
     RecordingResumed,
@@ -27,6 +28,7 @@ from media.protocol import (
     StartRecording,
     StopRecording,
     TakeSnapshot,
+    Tone,
 )
 from tests.media.conftest import PCMA, Bench
 from tests.media.phone import Phone, share
@@ -50,6 +52,21 @@ async def pair(bench: Bench, phones: Callable[..., Any]) -> tuple[Phone, Phone]:
     await bench.leg("b", agent, codecs=(PCMA,))
     await bench.join("talk", ("a", "b"), ("b", "a"))
     return caller, agent
+
+
+async def test_what_is_played_to_the_leg_is_on_its_right_channel(bench: Bench, phones: Callable[..., Any]) -> None:
+    """A prompt is part of everything the caller heard."""
+    caller = await phones(400)
+    await bench.leg("a", caller)
+    await bench.do(StartRecording, recording="r", leg="a", path="prompt.wav")
+    await bench.wait(RecordingStarted)
+    await bench.do(Play, leg="a", player="p", items=(Tone(spec="1000/5000/0"),), loop=True)
+    await caller.talk(1.0)
+    await bench.do(StopRecording, recording="r")
+    done = await bench.wait(RecordingCompleted)
+    samples, _ = soundfile.read(done.path, dtype="int16")
+    assert share(samples[2000:7000, 1], 1000) > 0.9
+    assert share(samples[2000:7000, 0], 400) > 0.9
 
 
 @pytest.mark.parametrize("form", ["pcm16", "pcmu", "pcma"])
