@@ -23,7 +23,7 @@ from pbx.adapters.ids import SystemIds
 from pbx.adapters.resolver import Resolver
 from pbx.adapters.runtime import Runtime
 from pbx.adapters.sip_edge import SipEdge
-from pbx.adapters.transport import SipListener, SipTransports
+from pbx.adapters.transport import SipListener, SipTransports, find_source
 from pbx.app.exchange import Exchange
 from pbx.app.settings import Settings
 from pbx.app.switch import Switch
@@ -99,7 +99,7 @@ class Server:
         self.edge.build(configuration, local)
         stack = self._make_stack(configuration, secrets)
         switch = Switch(
-            Settings(configuration, reveal=secrets.reveal, version=VERSION),
+            Settings(configuration, reveal=secrets.reveal, find_source=find_source, version=VERSION),
             stack,
             self.registrar,
             flows,
@@ -211,7 +211,7 @@ class Server:
         local = self._identity(configuration)
         await self.edge.configure(configuration, secrets.reveal, local)
         switch.exchange.stack.configure(self.edge.policy, local)
-        settings = Settings(configuration, reveal=secrets.reveal, version=VERSION)
+        settings = Settings(configuration, reveal=secrets.reveal, find_source=find_source, version=VERSION)
         runtime.perform(switch.configure(settings, flows, changes, runtime.clock()))
         await asyncio.to_thread(self.users.sync_configuration, _users(configuration, secrets), time.time())
         self.desk.configure(_directory(configuration))

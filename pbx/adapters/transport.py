@@ -176,7 +176,7 @@ class SipTransports:
         if connection is not None:
             return connection.local
         host, port = self._bound[self._find_listener(flow)]
-        return (_find_source(flow.host) if host in ("0.0.0.0", "::") else host), port
+        return (find_source(flow.host) if host in ("0.0.0.0", "::") else host), port
 
     def connection_count(self) -> int:
         return len(self._connections)
@@ -402,10 +402,13 @@ def _is_address(host: str) -> bool:
 
 
 @lru_cache(maxsize=4096)
-def _find_source(host: str) -> str:
-    """The local address of the route to ``host``."""
+def find_source(host: str) -> str:
+    """The local address of the route to ``host``; empty where there is no route."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     with socket.socket(family, socket.SOCK_DGRAM) as sock:
-        sock.connect((host, 9))
+        try:
+            sock.connect((host, 9))
+        except OSError:
+            return ""
         address: str = sock.getsockname()[0]
         return address

@@ -108,6 +108,8 @@ class LegControl:
             return
         launch = self._launches.pop(leg.id)
         leg.state = "dialing"
+        leg.peer = launch.flow.host
+        leg.address = self._ex.settings.media_address(leg.address, leg.peer)
         if not launch.late_offer:
             leg.local_sdp = self._make_offer(leg, self._preferred(call, leg))
         self._ex.log(facts.Originated(call=call.id, leg=leg.id, device=leg.device, called=leg.number, agent=leg.agent))

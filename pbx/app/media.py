@@ -122,7 +122,7 @@ class MediaControl:
         if found is None or found[1].state == "ended":
             return
         call, leg = found
-        leg.address, leg.port = reply.address, reply.port
+        leg.address, leg.port = self._ex.settings.media_address(reply.address, leg.peer), reply.port
         self._ex.legs.opened(call, leg)
 
     def _refused(self, command: media.Command, reply: media.Refused) -> None:

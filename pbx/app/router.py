@@ -53,6 +53,7 @@ class Router:
         leg = ex.legs.create(
             call, f"{event.origin.kind}:{event.origin.name}", "in", call.caller, id=event.leg, name=event.caller_name
         )
+        leg.peer = event.flow.host
         leg.remote_sdp = event.sdp
         call.anchor = leg.id
         ex.log(

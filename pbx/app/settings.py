@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import ipaddress
 from collections.abc import Callable
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Literal
 
 from media.protocol import Music
@@ -21,10 +23,14 @@ class Settings:
         *,
         reveal: Callable[[SecretSource], str],
         find_prompt: Callable[[str, str], str] = lambda name, language: "",
+        find_source: Callable[[str], str] = lambda peer: "",
         version: str = "",
     ) -> None:
-        """``find_prompt``: path of a recorded prompt by name and language, empty if there is none."""
+        """``find_prompt``: path of a recorded prompt by name and language, empty if there is none; ``find_source``:
+        our own address on the way to a peer, empty if it is not known."""
         self.find_prompt = find_prompt
+        self._find_address = lru_cache(maxsize=10_000)(self._choose_address)
+        self._find_source = find_source
         self.configuration = configuration
         self.version = version
         self.plan = NumberPlan(configuration)
@@ -63,6 +69,26 @@ class Settings:
         # An empty folder is the gateway's own piece.
         folder = str(entry.folder) if entry is not None and entry.folder else ""
         return Music(folder=folder, gain_db=entry.gain_db if entry is not None else 0.0)
+
+    def media_address(self, bound: str, peer: str) -> str:
+        """What SDP tells a peer, by its signalling address, of a port that the gateway bound at ``bound``.
+
+        Peers outside the local networks are told the external address; a gateway on all addresses is told of by the
+        one on the way to the peer.
+        """
+        return self._find_address(bound, peer) if peer else bound
+
+    def _choose_address(self, bound: str, peer: str) -> str:
+        outside = self.configuration.rtp.advertised_address or self.configuration.sip.external_address
+        try:
+            address, ours = ipaddress.ip_address(peer), ipaddress.ip_address(bound)
+        except ValueError:
+            return bound
+        if outside is not None and outside.version == ours.version:
+            networks = self.configuration.sip.local_networks
+            if not any(address in network for network in networks if network.version == address.version):
+                return str(outside)
+        return (self._find_source(peer) or bound) if ours.is_unspecified else bound
 
     # --- queues -----------------------------------------------------------------------------------------------
 

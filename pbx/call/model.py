@@ -32,6 +32,8 @@ class Leg(msgspec.Struct, kw_only=True):
     name: str = ""
     agent: str = ""
     state: LegState = "opening"
+    peer: str = ""
+    """IP address that the peer's signalling comes from or goes to."""
     gateway: str = ""
     address: str = ""
     """Media address and port that we advertise; empty until the gateway opened them."""
