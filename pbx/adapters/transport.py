@@ -176,7 +176,7 @@ class SipTransports:
         if connection is not None:
             return connection.local
         host, port = self._bound[self._find_listener(flow)]
-        return (find_source(flow.host) if host in ("0.0.0.0", "::") else host), port
+        return (find_source(flow.host) or host if host in ("0.0.0.0", "::") else host), port
 
     def connection_count(self) -> int:
         return len(self._connections)

@@ -10,6 +10,7 @@ import click
 
 COMMANDS: dict[str, tuple[str, str]] = {
     # name: (module, one line for --help)
+    "bans": ("pbx.cli.bans", "Who is shut out, and for how long."),
     "check": ("pbx.cli.check", "Say everything that is wrong with configuration and flows."),
     "ivr": ("pbx.cli.ivr", "Flows: test, call, draw, compare versions."),
     "password": ("pbx.cli.password", "Hash a password for the configuration."),
@@ -17,6 +18,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "serve": ("pbx.cli.serve", "Run the server."),
     "schemas": ("pbx.cli.schemas", "Write the JSON Schemas of the configuration for editors."),
     "simulate": ("pbx.cli.simulate", "Simulate queues and agents with the real ACD, beside Erlang."),
+    "trace": ("pbx.cli.trace", "The SIP messages of a call as a ladder, or for Wireshark."),
     "status": ("pbx.cli.status", "Show how the running server does."),
 }
 """The subcommands, in the order of the alphabet."""

@@ -1,0 +1,198 @@
+"""The real server at the edge: it registers at a provider, watches it, shows the ladder, and keeps strangers out."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import struct
+import sys
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+from pbx.server import Server
+from pbx.sip.auth import Account, DigestAuthenticator, make_account
+from pbx.sip.commands import Flow
+from pbx.sip.events import Origin
+from pbx.sip.policy import Challenged
+from pbx.sip.wire import parse_packet
+
+LIMIT = 15.0
+TANDEM = """\
+flows: flows
+sip:
+  listeners:
+    udp: {transport: udp, address: 127.0.0.1, port: 0}
+rtp: {address: 127.0.0.1, port_min: 33100, port_max: 33199}
+http: {port: 0}
+logging: {level: error}
+"""
+
+
+class Result(NamedTuple):
+    exit_code: int
+    output: str
+
+
+class Provider(asyncio.DatagramProtocol):
+    """A carrier that registers us by digest and answers OPTIONS, until it is told to be silent."""
+
+    def __init__(self) -> None:
+        account: Account = make_account("acct", "carrier", "hunter2", Origin("trunk", "x"))
+        self._digest = DigestAuthenticator({"acct": account}, b"p" * 32, algorithms=("MD5",))
+        self.seen: list[str] = []
+        self.contact = ""
+        self.silent = False
+        self.changed = asyncio.Event()
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self.transport = transport
+
+    def datagram_received(self, data: bytes, addr: tuple[str, int]) -> None:
+        if self.silent or data.startswith(b"SIP/2.0"):
+            return
+        flow = Flow("udp", *addr)
+        request = parse_packet(data, flow).request
+        status, extra = "200 OK", ""
+        if request.method == "REGISTER":
+            verdict = self._digest.authenticate(request, "carrier", flow, 1.0)
+            if isinstance(verdict, Challenged):
+                status, extra = "401 Unauthorized", "".join(f"{n}: {v}\r\n" for n, v in verdict.headers)
+            else:
+                self.contact = request.headers["Contact"]
+                extra = f"Contact: {self.contact}\r\n"
+        head = "".join(f"{n}: {request.headers[n]}\r\n" for n in ("Via", "From", "To", "Call-ID", "CSeq"))
+        answer = f"SIP/2.0 {status}\r\n{head}{extra}Content-Length: 0\r\n\r\n"
+        self.transport.sendto(answer.encode(), addr)  # type: ignore[attr-defined]
+        self.seen.append(f"{request.method} {status[:3]}")
+        self.changed.set()
+
+    async def until(self, what: str) -> None:
+        async with asyncio.timeout(LIMIT):
+            while what not in self.seen:
+                self.changed.clear()
+                await self.changed.wait()
+
+
+@pytest.fixture
+async def provider() -> AsyncIterator[Provider]:
+    loop = asyncio.get_running_loop()
+    transport, protocol = await loop.create_datagram_endpoint(Provider, local_addr=("127.0.0.1", 0))
+    yield protocol
+    transport.close()
+
+
+@pytest.fixture
+async def server(
+    tmp_path: Path, tandem_home: Path, provider: Provider, monkeypatch: pytest.MonkeyPatch
+) -> AsyncIterator[Server]:
+    folder = tmp_path / "config"
+    (folder / "flows").mkdir(parents=True)
+    (folder / "tandem.yaml").write_text(TANDEM)
+    port = provider.transport.get_extra_info("sockname")[1]
+    (folder / "trunks.yaml").write_text(
+        "trunks:\n"
+        "  carrier:\n"
+        f"    host: 127.0.0.1\n    port: {port}\n"
+        "    registration: {username: acct, secret: {env: CARRIER_SECRET}, contact_user: '7700'}\n"
+        "    health: {interval: 1}\n"
+    )
+    (folder / "extensions.yaml").write_text("extensions:\n  1001: {name: A}\n")
+    monkeypatch.setenv("CARRIER_SECRET", "hunter2")
+    server = Server(folder)
+    await server.start()
+    yield server
+    await server.stop()
+
+
+async def run(server: Server, *words: str) -> Result:
+    """The command in a process of its own, as an operator runs it."""
+    arguments = ("-m", "pbx", words[0], "--config", str(server.folder), *words[1:])
+    pipe = asyncio.subprocess.PIPE
+    process = await asyncio.create_subprocess_exec(sys.executable, *arguments, stdout=pipe, stderr=pipe)
+    output, _ = await process.communicate()
+    assert process.returncode is not None
+    return Result(process.returncode, output.decode())
+
+
+async def ask(server: Server, message: str) -> str:
+    """Send one request from a socket of its own; the first answer."""
+    answer: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
+
+    class Stranger(asyncio.DatagramProtocol):
+        def datagram_received(self, data: bytes, addr: object) -> None:
+            if not answer.done() and not data.startswith(b"SIP/2.0 100"):
+                answer.set_result(data)
+
+    host, port = server.transports.listener_address("udp")
+    transport, _ = await asyncio.get_running_loop().create_datagram_endpoint(Stranger, remote_addr=(host, port))
+    mine = transport.get_extra_info("sockname")
+    transport.sendto(message.replace("{me}", f"{mine[0]}:{mine[1]}").replace("\n", "\r\n").encode())
+    try:
+        return (await asyncio.wait_for(answer, LIMIT)).decode()
+    finally:
+        transport.close()
+
+
+def make_request(method: str, uri: str, call_id: str) -> str:
+    return (
+        f"{method} {uri} SIP/2.0\nVia: SIP/2.0/UDP {{me}};branch=z9hG4bK{call_id}\nMax-Forwards: 70\n"
+        f"From: <sip:x@y>;tag=1\nTo: <{uri}>\nCall-ID: {call_id}\nCSeq: 1 {method}\nContact: <sip:x@{{me}}>\n"
+        "Content-Length: 0\n\n"
+    )
+
+
+async def test_registers_is_recognised_and_unregisters(server: Server, provider: Provider) -> None:
+    await provider.until("REGISTER 401")
+    await provider.until("REGISTER 200")
+    await provider.until("OPTIONS 200")
+    assert provider.contact.startswith("<sip:7700@127.0.0.1:")
+    status = await run(server, "status")
+    assert re.search(r"trunk carrier +up registered", status.output)
+    contact = provider.contact.partition(">")[0][1:]
+    # The provider's own address alone would do as well; this one comes from another port with the registered contact.
+    answer = await ask(server, make_request("INVITE", contact, "from-provider"))
+    assert answer.startswith("SIP/2.0 4")
+    assert "401" not in answer[:12]
+
+
+async def test_a_stranger_is_challenged_and_the_ladder_shows_it(
+    server: Server, tmp_path: Path, provider: Provider
+) -> None:
+    provider.silent = True
+    server.edge.trunks.configure([], 0.0)
+    answer = await ask(server, make_request("INVITE", "sip:1001@127.0.0.1", "stranger"))
+    assert answer.startswith("SIP/2.0 401")
+    shown = await run(server, "trace", "--sip", "stranger")
+    assert shown.exit_code == 0
+    assert re.search(r"\|--INVITE-+>\|", shown.output)
+    assert re.search(r"\|<-+401 Unauthorized--\|", shown.output)
+    whole = await run(server, "trace", "--sip", "stranger", "--messages")
+    assert "Call-ID: stranger" in whole.output
+    file = tmp_path / "call.pcap"
+    written = await run(server, "trace", "--sip", "stranger", "--pcap", str(file))
+    assert written.exit_code == 0
+    assert struct.unpack("!I", file.read_bytes()[:4])[0] == 0xA1B2C3D4
+    assert (await run(server, "trace", "no-such-call")).output == "nothing is kept of this call\n"
+
+
+async def test_bans_by_hand(server: Server) -> None:
+    assert (await run(server, "bans")).output == "nobody is banned\n"
+    banned = await run(server, "bans", "--ban", "192.0.2.66", "--seconds", "100", "--reason", "rude")
+    assert re.match(r"192\.0\.2\.66 +(100|99) s  rude\n", banned.output)
+    assert (
+        server.edge.guard.admit(b"INVITE", Flow("udp", "192.0.2.66", 1), asyncio.get_running_loop().time()) == "banned"
+    )
+    assert (await run(server, "bans", "--lift", "192.0.2.66")).output == "nobody is banned\n"
+    refused = await run(server, "bans", "--ban", "127.0.0.1")
+    assert refused.exit_code != 0
+
+
+async def test_counters_are_kept(server: Server, provider: Provider) -> None:
+    await provider.until("REGISTER 200")
+    await provider.until("OPTIONS 200")
+    samples = {(s.name, s.labels.get("method", ""), s.labels.get("trunk", "")): s.value for s in server.edge.samples()}
+    assert samples["sip_requests_total", "REGISTER", "carrier"] >= 2
+    assert samples["sip_requests_total", "OPTIONS", "carrier"] >= 1
