@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from tools import docs_cti
+from tools import docs_cti, docs_ivr
 from tools.docs_configuration import BEGIN, write_reference
 
 ROOT = Path(__file__).parents[1]
@@ -20,9 +20,16 @@ def _append_reference(path: Path, language: str) -> str:
     return head + write_reference(language)
 
 
+def _append_verbs(path: Path, language: str) -> str:
+    head = path.read_text("utf-8").partition(docs_ivr.BEGIN)[0] if path.exists() else ""
+    return head + docs_ivr.write_reference(language)
+
+
 PAGES: Mapping[str, Callable[[Path], str]] = {
     "docs/configuration.md": lambda path: _append_reference(path, "en"),
     "docs/configuration.zh-CN.md": lambda path: _append_reference(path, "zh"),
+    "docs/ivr.md": lambda path: _append_verbs(path, "en"),
+    "docs/ivr.zh-CN.md": lambda path: _append_verbs(path, "zh"),
     "docs/cti.md": docs_cti.write_page,
     "docs/cti-asyncapi.json": docs_cti.write_asyncapi,
 }

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 from pbx.cli.schemas import format_schemas
+from pbx.ivr.json_schema import make_case_schema, make_flow_schema
 
 ROOT = Path(__file__).parents[1]
 
 
 def make_files() -> dict[str, str]:
     """The text of each file by its path from the root."""
-    return {f"config/schemas/{kind}.schema.json": text for kind, text in format_schemas().items()}
+    files = {f"config/schemas/{kind}.schema.json": text for kind, text in format_schemas().items()}
+    for name, schema in (("flow", make_flow_schema()), ("cases", make_case_schema())):
+        files[f"ivr_flows/{name}.schema.json"] = json.dumps(schema, indent=1, ensure_ascii=False) + "\n"
+    return files
 
 
 def main() -> None:

@@ -6,7 +6,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field, TypeAdapter, ValidationError, model_validator
+from pydantic import BeforeValidator, Field, TypeAdapter, ValidationError, WithJsonSchema, model_validator
 
 from pbx.core.problems import Problem
 from pbx.core.yaml_tree import Node, parse_yaml
@@ -29,7 +29,11 @@ def _listed(value: Any) -> Any:
 
 
 Plain = Annotated[Any, BeforeValidator(_literals)]
-Words = Annotated[tuple[str, ...], BeforeValidator(_listed)]
+Words = Annotated[
+    tuple[str, ...],
+    BeforeValidator(_listed),
+    WithJsonSchema({"anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}}]}),
+]
 CalendarWord = Annotated[str, Field(pattern="^(open|closed|holiday)(:.*)?$")]
 
 
@@ -128,8 +132,12 @@ class Case(OptionModel):
     calendars: dict[str, CalendarWord] = described(
         {}, "open, closed or holiday:NAME per calendar; otherwise open.", "各日历状态，缺省为 open。"
     )
-    http: tuple[HttpAnswer, ...] = ()
-    sql: tuple[SqlAnswer, ...] = ()
+    http: tuple[HttpAnswer, ...] = described(
+        (), "Answers of web services: match, status, json or failure; expect: what must be sent.", "Web 服务的应答。"
+    )
+    sql: tuple[SqlAnswer, ...] = described(
+        (), "Answers of databases: match, rows or failure; params.", "数据库的应答。"
+    )
     lookups: dict[str, Plain] = described({}, "`kind key` to a list of matches.", "目录查询结果。")
     steps: tuple[Annotated[Action, BeforeValidator(_read_action)], ...] = described((), "What happens.", "操作步骤。")
     expect: Expectation = described(Expectation(), "What must come of it.", "期望结果。")

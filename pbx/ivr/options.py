@@ -63,7 +63,7 @@ def _read_target(value: Any) -> Target:
 TargetField = Annotated[
     Target,
     PlainValidator(_read_target),
-    WithJsonSchema({"anyOf": [{"type": "string"}, {"$ref": "#/$defs/steps"}], "description": "a node, or steps"}),
+    WithJsonSchema({"anyOf": [{"type": "string"}, {"x-ref": "steps"}], "description": "a node, or steps"}),
 ]
 
 
@@ -140,8 +140,8 @@ Prompt = Annotated[
         {
             "anyOf": [
                 {"type": "string"},
-                {"$ref": "#/$defs/PromptItem"},
-                {"type": "array", "items": {"anyOf": [{"type": "string"}, {"$ref": "#/$defs/PromptItem"}]}},
+                {"x-ref": "PromptItem"},
+                {"type": "array", "items": {"anyOf": [{"type": "string"}, {"x-ref": "PromptItem"}]}},
             ]
         }
     ),
