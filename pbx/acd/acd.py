@@ -375,5 +375,4 @@ class Acd:
         if forced or not (agent.work or agent.after_call):
             agents.log_off(self.floor, agent, reason, now)
         else:
-            agent.log_off_pending = True
-            agents.report_state(self.floor, agent, agent.state)
+            agents.wish_log_off(self.floor, agent, now)

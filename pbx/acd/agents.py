@@ -284,6 +284,12 @@ def wish_not_ready(floor: Floor, agent: Agent, reason: str, now: float) -> None:
     _settle_wish(floor, agent, now)
 
 
+def wish_log_off(floor: Floor, agent: Agent, now: float) -> None:
+    """Logged off after what the agent holds."""
+    agent.log_off_pending = True
+    _settle_wish(floor, agent, now)
+
+
 def _settle_wish(floor: Floor, agent: Agent, now: float) -> None:
     before = len(floor.out)
     settle(floor, agent, now)

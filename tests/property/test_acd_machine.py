@@ -99,8 +99,11 @@ def agent_configs(name: str) -> st.SearchStrategy[AgentConfig]:
     return st.builds(
         AgentConfig,
         id=st.just(name),
-        queues=st.dictionaries(st.sampled_from(QUEUES), st.integers(1, 3), max_size=4),
-        skills=skill_levels,
+        queues=st.one_of(
+            st.just({"support": 1, "sales": 1}),
+            st.dictionaries(st.sampled_from(QUEUES), st.integers(1, 3), max_size=4),
+        ),
+        skills=st.one_of(st.just({"billing": 8, "technical": 8}), skill_levels),
         languages=st.sampled_from([(), ("zh-HK",), ("zh", "en")]),
         capacity=agent_capacities,
         after_call_work_s=st.sampled_from([None, 0.0, 9.0]),
@@ -123,8 +126,8 @@ configs = st.builds(
 class AcdMachine(RuleBasedStateMachine):
     """Callers, phones, agents and supervisors doing whatever they like."""
 
-    @initialize(config=configs)
-    def open(self, config: AcdConfig) -> None:
+    @initialize(config=configs, early=st.sets(st.sampled_from(AGENTS)))
+    def open(self, config: AcdConfig, early: set[str]) -> None:
         self.config = config
         self.now = 1000.0
         self.seed = 1
@@ -137,6 +140,8 @@ class AcdMachine(RuleBasedStateMachine):
         self.states = dict.fromkeys(AGENTS, "logged_off")
         self.served: dict[str, str] = {}
         self.waiting: dict[str, str] = {}
+        for agent in AGENTS:
+            self.take(self.acd.log_on(agent, "", self.now, ready=agent not in early))
 
     def take(self, outputs: list[AnyOutput]) -> None:
         self.matched = True
@@ -226,6 +231,12 @@ class AcdMachine(RuleBasedStateMachine):
             preferred_s=preferred_s,
         )
         self.take(self.acd.enqueue(item, queue, self.now))
+
+    @rule(queue=st.sampled_from(["support", "sales"]), calls=st.integers(2, 4))
+    def rush(self, queue: str, calls: int) -> None:
+        for _ in range(calls):
+            self.calls += 1
+            self.take(self.acd.enqueue(WorkItem(id=f"c{self.calls}"), queue, self.now))
 
     @precondition(lambda self: self.waiting)
     @rule(data=st.data(), reason=st.sampled_from(["abandoned", "exit_key", "voicemail"]))
@@ -413,6 +424,6 @@ class AcdMachine(RuleBasedStateMachine):
 
 
 AcdMachine.TestCase.settings = settings(
-    max_examples=100, stateful_step_count=60, deadline=None, suppress_health_check=[HealthCheck.too_slow]
+    max_examples=60, stateful_step_count=50, deadline=None, suppress_health_check=[HealthCheck.too_slow]
 )
 TestAcdMachine = AcdMachine.TestCase
