@@ -8,14 +8,16 @@ import re
 import secrets as randomness
 import time
 from collections.abc import Callable, Mapping, Sequence
-from importlib import metadata
+from importlib import import_module, metadata
 from pathlib import Path
 
 import msgspec
 import structlog
 
+from pbx.adapters.backend import HttpBackend
 from pbx.adapters.control_socket import ControlSocket
 from pbx.adapters.desk_server import DeskServer, load_live
+from pbx.adapters.flow_services import FlowServices
 from pbx.adapters.gatekeeper import Gatekeeper
 from pbx.adapters.gateway_link import GatewayLink, GatewaySpec, make_command
 from pbx.adapters.http import HttpServer
@@ -31,11 +33,13 @@ from pbx.config.diff import ReloadReport, compare
 from pbx.config.loader import examine
 from pbx.config.model import Configuration, Gateway
 from pbx.config.secrets import Secrets, open_secrets
+from pbx.config.voices import encode_voices
 from pbx.core.problems import ConfigurationErrors, has_errors
 from pbx.cti.permissions import Directory
 from pbx.events import catalogue as facts
 from pbx.ivr.flow import Flow as IvrFlow
 from pbx.ivr.lint import load_folder
+from pbx.ivr.messages import Fetched, QueryResult
 from pbx.sip import identity
 from pbx.sip.auth import Account, DigestAuthenticator, answer_challenge, make_account
 from pbx.sip.commands import Flow
@@ -70,6 +74,9 @@ class Server:
         self.edge: SipEdge
         self.log: EventLog
         self.desk: DeskServer
+        self.backend: HttpBackend
+        self.services: FlowServices
+        self._ready = False
         self.http: HttpServer | None = None
         self._reloading = asyncio.Lock()
         self._control: ControlSocket | None = None
@@ -114,11 +121,15 @@ class Server:
         runtime.on_binding = self._keep_binding
         runtime.on_packet = self.edge.on_packet
         runtime.on_dropped = self.edge.on_dropped
+        self._ready = True
         await self._start_desk(configuration, secrets)
+        self.services = self._make_services(configuration, secrets)
+        runtime.on_fetch = self.services.handle
         self._restore_bindings(epoch)
         runtime.state(facts.ServerStarted(version=VERSION))
         await self._start_gateways(configuration, secrets)
         await self.edge.configure(configuration, secrets.reveal, local)
+        await self._start_http(configuration)
         self._control = ControlSocket(
             (data / "run" / "control.sock").absolute(),
             {
@@ -153,13 +164,11 @@ class Server:
         """What `tandem bans` shows."""
         return self.edge.bans(arguments)
 
-    async def drain(self, timeout: float | None = None) -> None:
-        """Refuse new calls and wait until those in progress are over, ``timeout`` seconds at most."""
+    async def drain(self, seconds: float | None = None) -> None:
+        """Refuse new calls and wait until those in progress are over, ``seconds`` at most."""
         self.runtime.perform(self.runtime.switch.drain(self.runtime.clock()))
-        limit = self.configuration.drain.timeout if timeout is None else timeout
-        deadline = time.monotonic() + limit
-        while self.runtime.switch.exchange.calls and time.monotonic() < deadline:
-            await asyncio.sleep(0.1)
+        limit = self.configuration.drain.timeout if seconds is None else seconds
+        await _until(lambda: not self.runtime.switch.exchange.calls, limit)
 
     async def stop(self, reason: str = "stopped") -> None:
         """Hang up what is left and put everything away; what is in the log is on disk then."""
@@ -169,13 +178,12 @@ class Server:
         runtime.perform(runtime.switch.end_all(reason, runtime.clock()))
         await self.edge.stop()
         # The BYEs leave and the recorders report before the sockets close.
-        deadline = time.monotonic() + 2.0
-        while runtime.switch.exchange.recording.open and time.monotonic() < deadline:
-            await asyncio.sleep(0.05)
+        await _until(lambda: not runtime.switch.exchange.recording.open, 2.0)
         runtime.state(facts.ServerStopped(reason=reason))
         if self.http is not None:
             await self.http.stop()
         await self.desk.stop()
+        await self.services.close()
         for link in self._links.values():
             await link.stop()
         runtime.stop()
@@ -314,14 +322,61 @@ class Server:
             origins=configuration.http.origins,
         )
         self.runtime.on_done = self.desk.done
+        self.runtime.on_broadcast = lambda message: self.desk.broadcast(
+            message.sender, message.text, teams=message.teams
+        )
+        self.backend = HttpBackend(
+            self.runtime,
+            self.desk,
+            gatekeeper,
+            self.users,
+            self.log,
+            recordings_root=configuration.recording_folder().absolute(),
+            metrics_open=configuration.http.metrics_open,
+            wall=time.time,
+            sip_samples=self.edge.samples,
+        )
+
+    async def _start_http(self, configuration: Configuration) -> None:
+        # FastAPI takes a second to import: calls do not wait for it.
+        create_app = (await asyncio.to_thread(import_module, "pbx.web.app")).create_app
+        http = configuration.http
+        self.http = HttpServer(
+            create_app(self.backend),
+            self.desk.make_socket,
+            address=str(http.address),
+            port=http.port,
+            certificate=http.certificate,
+            key=http.key,
+        )
+        await self.http.start()
+
+    def _make_services(self, configuration: Configuration, secrets: Secrets) -> FlowServices:
+        runtime = self.runtime
+
+        def answer(call: str, event: Fetched | QueryResult) -> None:
+            runtime.perform(runtime.switch.answer_request(call, event, runtime.clock()))
+
+        return FlowServices(
+            configuration.fetching,
+            configuration.sources,
+            configuration.notices,
+            answer=answer,
+            tell=lambda level, text, details: getattr(log, level)(text, **details),
+            reveal=secrets.reveal,
+            clock=time.monotonic,
+        )
 
     # --- callbacks --------------------------------------------------------------------------------------------
 
     def _packet(self, data: bytes, flow: Flow) -> None:
-        self.runtime.packet(data, flow)
+        # What comes before everything stands is repeated by its sender.
+        if self._ready:
+            self.runtime.packet(data, flow)
 
     def _closed(self, flow: Flow) -> None:
-        self.runtime.flow_closed(flow)
+        if self._ready:
+            self.runtime.flow_closed(flow)
 
     def _perform_edge(self, outputs: Sequence[Output]) -> None:
         """Outputs of trunks and guard that come between packets; also arms what they are waiting for."""
@@ -339,6 +394,7 @@ class Server:
 
     def _durable(self, lines: Sequence[Durable]) -> None:
         self.desk.publish(lines)
+        self.backend.note_durable(lines[-1][0].seq)
 
     def _storage_alarm(self, alarm: StorageAlarm) -> None:
         level = "info" if alarm.state == "ok" else "error"
@@ -374,6 +430,13 @@ class Server:
         self.runtime.perform(
             switch.do(lambda ex: ex.take_sip(self.registrar.restore(kept, time.monotonic())), time.monotonic())
         )
+
+
+async def _until(condition: Callable[[], bool], seconds: float) -> None:
+    """Wait for something the event loop brings about, ``seconds`` at most."""
+    deadline = time.monotonic() + seconds
+    while not condition() and time.monotonic() < deadline:
+        await asyncio.sleep(0.05)  # noqa: ASYNC110  the end of calls and recorders has no event of its own
 
 
 def load_all(folder: Path) -> tuple[Configuration, Mapping[str, IvrFlow]]:
@@ -467,6 +530,15 @@ def _users(configuration: Configuration, secrets: Secrets) -> list[ConfiguredUse
     ]
 
 
+def _write_voices(path: Path, configuration: Configuration, secrets: Secrets) -> Path:
+    """For the gateways alone: it holds the tokens of speech services."""
+    path.parent.mkdir(parents=True, exist_ok=True, mode=0o750)
+    path.unlink(missing_ok=True)
+    path.touch(mode=0o600)
+    path.write_bytes(encode_voices(configuration.speech, secrets.reveal))
+    return path
+
+
 def _gateway_spec(configuration: Configuration, gateway: Gateway, secrets: Secrets) -> GatewaySpec:
     data = configuration.data_folder().absolute()
     control = gateway.control or f"unix:{data / 'run' / f'gateway-{gateway.name}.sock'}"
@@ -487,6 +559,8 @@ def _gateway_spec(configuration: Configuration, gateway: Gateway, secrets: Secre
     ]
     for folder in configuration.prompts.folders:
         arguments += ["--prompts", str(folder)]
+    if gateway.managed:
+        arguments += ["--voices", str(_write_voices(data / "run" / "voices.json", configuration, secrets))]
     return GatewaySpec(
         name=gateway.name,
         control=control,

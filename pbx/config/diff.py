@@ -12,7 +12,20 @@ from pbx.config.extensions import Ha1
 from pbx.config.model import Configuration
 from pbx.core.problems import Problem
 
-RESTART = ("data_dir", "storage", "sip.listeners", "sip.realm", "http.address", "http.port", "gateways", "rtp")
+RESTART = (
+    "data_dir",
+    "gateways",
+    "http.address",
+    "http.port",
+    "prompts",
+    "rtp",
+    "sip.reliable_provisional",
+    "sip.session_timer",
+    "sip.timers",
+    "sip.udp_switch_bytes",
+    "speech",
+    "storage",
+)
 """Beginnings of paths that are read only when the server starts."""
 
 _HIDDEN = {"password_hash"}

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, Field, StringConstraints, model_validator
 
-from pbx.config.base import AlsoWritten, ConfigPath, Model, Percent, PromptRef, refuse
+from pbx.config.base import AlsoWritten, Bytes, ConfigPath, Model, Percent, PromptRef, refuse
 
 _MODES = ("all", "none", "on_demand")
 
@@ -68,10 +68,10 @@ class Recording(Model):
     """Prompt that says so; default: a synthesised sentence in the caller's language."""
     retention_days: Annotated[int, Field(ge=0)] = 180
     """Recordings older than this are deleted; 0: never."""
-    low_watermark: Percent = 10.0
-    """Free disk below this share raises an alarm."""
-    full_watermark: Percent = 3.0
-    """Free disk below this share stops new recordings."""
+    low_watermark: Bytes = 2 * 2**30
+    """Less free disk raises an alarm."""
+    full_watermark: Bytes = 200 * 2**20
+    """Less free disk stops new recordings."""
     when_full: Literal["continue", "reject"] = "continue"
     """Then calls go on unrecorded, or calls that have to be recorded are refused."""
 

@@ -22,6 +22,7 @@ NEW = build(
     extensions={"1001": {"name": "A", "ha1": {"md5": "1" * 32}}},
     users={"u": {"role": "quality", "password_hash": "$argon2id$new"}},
     sip={"listeners": {"udp": {"transport": "udp", "port": "5070"}}},
+    http={"port": "8081"},
     routes={
         "inbound": [{"did": "1", "to": "queue:c"}, {"did": "3", "to": "queue:a"}],
         "outbound": [{"name": "y", "match": "1.", "trunks": ["t"]}, {"name": "x", "match": "0.", "trunks": ["t"]}],
@@ -31,8 +32,9 @@ NEW = build(
 
 def test_every_difference_once() -> None:
     assert [str(change) for change in compare(OLD, NEW)] == [
-        "sip.listeners.udp.port: 5060 -> 5070 (after a restart)",
-        "sip.listeners.tcp: removed (after a restart)",
+        "sip.listeners.udp.port: 5060 -> 5070",
+        "sip.listeners.tcp: removed",
+        "http.port: 8080 -> 8081 (after a restart)",
         "users.u.password_hash: (secret) -> (secret)",
         "extensions.1001.ha1: (secret) -> (secret)",
         "queues.a.max_wait: 60 -> 90",

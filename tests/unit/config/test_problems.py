@@ -121,7 +121,7 @@ VALUES = [
     ("tandem.yaml", "storage: {url: 'postgresql://u:secret@h/d'}",
      ["tandem.yaml:1:16: storage.url is not right | sqlite:///PATH, or postgresql://USER@HOST/DATABASE without a password | "]),
     ("tandem.yaml", "http: {address: here}", ["tandem.yaml:1:17: http.address is 'here' | an IP address | "]),
-    ("tandem.yaml", "recording: {low_watermark: 1%}", ["tandem.yaml:1:1: the watermarks are out of order"
+    ("tandem.yaml", "recording: {low_watermark: 100M}", ["tandem.yaml:1:1: the watermarks are out of order"
      " | full_watermark below low_watermark | "]),
     ("tandem.yaml", "sip: {max_message: huge}", ["tandem.yaml:1:20: sip.max_message is 'huge': this is no size"
      " | a size in bytes such as 500M or 10G | "]),
