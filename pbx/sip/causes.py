@@ -47,6 +47,10 @@ _FROM_STATUS = {
 }
 _CAUSE = re.compile(r"\bQ\.850\b[^,]*?;\s*cause\s*=\s*(\d{1,3})", re.IGNORECASE)
 
+_TEXT = re.compile(r';\s*text\s*=\s*"((?:[^"\\]|\\.)*)"', re.IGNORECASE)
+MAX_REASON = 1024
+"""Characters of a Reason header that are looked at."""
+
 
 def get_cause(status: int) -> int:
     """The cause a final response stands for; 16 for none or success, 31 where nothing closer is known."""
@@ -58,7 +62,7 @@ def get_cause(status: int) -> int:
 def read_cause(reason_headers: list[str], status: int = 0) -> int:
     """The Q.850 cause of Reason headers, else that of ``status``."""
     for value in reason_headers:
-        match = _CAUSE.search(value)
+        match = _CAUSE.search(value[:MAX_REASON])
         if match and 0 < int(match[1]) < 128:
             return int(match[1])
     return get_cause(status)
@@ -67,7 +71,7 @@ def read_cause(reason_headers: list[str], status: int = 0) -> int:
 def read_reason_text(reason_headers: list[str]) -> str:
     """The ``text`` of the first Reason header that has one."""
     for value in reason_headers:
-        match = re.search(r';\s*text\s*=\s*"((?:[^"\\]|\\.)*)"', value, re.IGNORECASE)
+        match = _TEXT.search(value[:MAX_REASON])
         if match:
             return match[1]
     return ""

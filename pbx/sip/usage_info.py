@@ -13,8 +13,8 @@ from .wire import Packet
 if TYPE_CHECKING:
     from .leg import Leg
 
-_SIGNAL = re.compile(r"(?im)^\s*signal\s*=\s*([0-9A-D*#]|1[0-5])\s*$")
-_DURATION = re.compile(r"(?im)^\s*duration\s*=\s*(\d{1,5})\s*$")
+_SIGNAL = re.compile(r"(?im)^[ \t]*signal[ \t]*=[ \t]*([0-9A-D*#]|1[0-5])[ \t\r]*$")
+_DURATION = re.compile(r"(?im)^[ \t]*duration[ \t]*=[ \t]*(\d{1,5})[ \t\r]*$")
 _NAMED = {"10": "*", "11": "#", "12": "A", "13": "B", "14": "C", "15": "D"}
 DEFAULT_DURATION_MS = 160
 

@@ -22,6 +22,8 @@ MAX_MESSAGE_BYTES = 65_535
 MAX_HEADERS = 200
 MAX_CSEQ = 2**31 - 1
 MAX_STATUS = 699
+MAX_URI = 2048
+MAX_TEL_URI = 128
 
 _NAME = re.compile(r"[A-Za-z0-9\-.!%*_+`'~]+\Z")
 _FOLD = re.compile(r"\r\n[ \t]+")
@@ -194,7 +196,11 @@ def parse_uri(text: str) -> URI:
     """
     uri, _, _ = text.partition("?") if "@" not in text else _cut_uri_headers(text)
     scheme, colon, rest = uri.partition(":")
-    uri = scheme.lower() + colon + rest
+    scheme = scheme.lower()
+    # The library's pattern for tel takes quadratic time.
+    if len(uri) > MAX_URI or (scheme == "tel" and len(uri) > MAX_TEL_URI):
+        raise ValueError("URI is too long")
+    uri = scheme + colon + rest
     try:
         return URI.parse(uri)
     except ValueError:
@@ -203,7 +209,7 @@ def parse_uri(text: str) -> URI:
             raise
     _, user, password, host, port, params = match.groups()
     return URI(
-        scheme=scheme.lower(),
+        scheme=scheme,
         host=host,
         user=unquote(user) if user is not None else None,
         password=unquote(password) if password is not None else None,
@@ -443,6 +449,8 @@ def _read_start(packet: Packet, line: str, body: bytes) -> PeerFault | None:
             fault = fault or PeerFault(400, "Bad Request-URI")
     except ValueError:
         scheme = target.partition(":")[0].lower()
+        if len(target) > MAX_TEL_URI and scheme == "tel" or len(target) > MAX_URI:
+            fault = fault or PeerFault(414, "Request-URI Too Long")
         known = scheme in ("sip", "sips", "tel") or not _SCHEME.match(target)
         fault = fault or (PeerFault(400, "Bad Request-URI") if known else PeerFault(416, "Unsupported URI Scheme"))
         uri = URI(scheme="sip", host="invalid.invalid")
