@@ -144,10 +144,10 @@ class RecordingControl:
         name = self._ex.settings.configuration.recording.name.format(
             date=moment, time=moment, call=call.id, leg=leg.id, caller=call.caller, called=call.called
         )
-        taken = sum(1 for note in call.recordings.values() if note.path.startswith(name))
+        call.recorded += 1
         # A name that an administrator's template lets climb out of the folder stays inside.
         safe = "/".join(part for part in name.split("/") if part not in ("", ".", ".."))
-        return f"{safe}{f'-{taken + 1}' if taken else ''}.wav"
+        return f"{safe}{f'-{call.recorded}' if call.recorded > 1 else ''}.wav"
 
     def stop(self, call: Call, recording: str) -> None:
         note = call.recordings.get(recording)

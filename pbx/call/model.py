@@ -108,6 +108,8 @@ class Call(msgspec.Struct, kw_only=True):
     data: dict[str, str] = {}
     """Call data for agents' screens and CTI."""
     recordings: dict[str, RecordingNote] = {}
+    recorded: int = 0
+    """Recorders started so far; numbers their files."""
     bridge: tuple[Hears, ...] = ()
     """The matrix the gateway has."""
     started_at: float = 0.0
