@@ -6,6 +6,7 @@ import re
 from pathlib import Path
 
 import pytest
+from pydantic import BaseModel
 
 from pbx.core.yaml_tree import parse_yaml
 from pbx.ivr.cases import Action, Case, Expectation
@@ -36,7 +37,14 @@ def test_manual_is_current(page: str) -> None:
 
 
 def test_everything_is_described_in_both_languages() -> None:
-    models = [FlowModel, PromptItem, Case, Action, Expectation, *(verb.options for verb in all_verbs().values())]
+    models: list[type[BaseModel]] = [
+        FlowModel,
+        PromptItem,
+        Case,
+        Action,
+        Expectation,
+        *(verb.options for verb in all_verbs().values()),
+    ]
     bare = [
         f"{model.__name__}.{name}"
         for model in models
