@@ -119,8 +119,7 @@ class Modification:
         leg = self._leg
         if packet is None:
             if not leg.is_over and tx is self._tx:
-                self._finish()
-                leg.break_off("timeout" if failure == "timeout" else "transport", 102, f"{tx.method}: {failure}")
+                self._on_silence(tx, failure)
             return
         status = packet.status
         if status < 200:
@@ -135,6 +134,18 @@ class Modification:
                 self._on_success(tx, packet)
             else:
                 self._on_failure(tx, packet)
+
+    def _on_silence(self, tx: Transaction, failure: str) -> None:
+        """No answer ends the call (section 12.2.1.2, as a 408); a lost connection only refuses the offer (a 503)."""
+        assert self._current is not None
+        kind, _ = self._current
+        self._finish()
+        if failure == "timeout":
+            self._leg.break_off("timeout", 102, f"{tx.method}: no answer")
+            return
+        if kind == REOFFER:
+            self._leg.endpoint.emit(ReofferRefused(leg=self._leg.id, status=503))
+        self.resume()
 
     def _on_success(self, tx: Transaction, packet: Packet) -> None:
         leg = self._leg

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TypeVar
 
-from sipmessage import Request
+from sipmessage import Request, Response
 
 from pbx.core.ids import SeededIds
-from pbx.sip.commands import AnyCommand, Flow, Invite
+from pbx.sip.commands import AnyCommand, Credentials, Flow, Invite
 from pbx.sip.events import IncomingCall, Origin, Output, Transmit
 from pbx.sip.identity import Listener, LocalIdentity, Settings
 from pbx.sip.policy import Trusted
@@ -30,6 +30,22 @@ class TrustAs:
 
     def identify(self, request: Request, flow: Flow) -> Trusted:
         return Trusted(self.origin)
+
+
+def challenge_answerer(
+    response: Response,
+    method: str,
+    uri: str,
+    credentials: Credentials,
+    nonce_counts: dict[str, int],
+    cnonce: str,
+) -> tuple[str, str] | None:
+    """Stands in for digest: says whom it would prove to be."""
+    nonce = response.headers["WWW-Authenticate" if response.code == 401 else "Proxy-Authenticate"]
+    if nonce in nonce_counts:
+        return None
+    nonce_counts[nonce] = 1
+    return "Authorization", f"Proof {credentials.username} {method} {uri} {nonce}"
 
 
 class Peer:

@@ -1,7 +1,6 @@
 """Calls in and out: provisional responses, answers, CANCEL, forks, challenges (RFC 3261 sections 9, 13, 15, 22)."""
 
 import pytest
-from sipmessage import Response
 
 from pbx.sip.commands import (
     Accept,
@@ -14,24 +13,7 @@ from pbx.sip.commands import (
 )
 from pbx.sip.events import Acknowledged, Answered, Dropped, Ended, IncomingCall, Origin, Ringing
 from pbx.sip.identity import LocalIdentity, Settings
-from tests.unit.sip.peer import ANSWER, FLOW, LISTENERS, OFFER, PEER, Peer, TrustAs
-
-
-def challenge_answerer(
-    response: Response,
-    method: str,
-    uri: str,
-    credentials: Credentials,
-    nonce_counts: dict[str, int],
-    cnonce: str,
-) -> tuple[str, str] | None:
-    """Stands in for digest: says whom it would prove to be."""
-    nonce = response.headers["WWW-Authenticate" if response.code == 401 else "Proxy-Authenticate"]
-    if nonce in nonce_counts:
-        return None
-    nonce_counts[nonce] = 1
-    return "Authorization", f"Proof {credentials.username} {method} {uri} {nonce}"
-
+from tests.unit.sip.peer import ANSWER, FLOW, LISTENERS, OFFER, PEER, Peer, TrustAs, challenge_answerer
 
 # --- in -------------------------------------------------------------------------------------------------------------
 

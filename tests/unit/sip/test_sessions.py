@@ -6,6 +6,8 @@ from pbx.sip.commands import (
     Accept,
     Acknowledge,
     AnswerReoffer,
+    Credentials,
+    Flow,
     Hangup,
     Progress,
     RefuseReoffer,
@@ -15,6 +17,7 @@ from pbx.sip.commands import (
 )
 from pbx.sip.events import (
     Acknowledged,
+    Answered,
     Ended,
     IncomingCall,
     Info,
@@ -26,7 +29,7 @@ from pbx.sip.events import (
     TextMessage,
 )
 from pbx.sip.identity import Settings
-from tests.unit.sip.peer import ANSWER, FLOW, OFFER, Peer
+from tests.unit.sip.peer import ANSWER, FLOW, OFFER, PEER, Peer, challenge_answerer
 
 HOLD = OFFER + b"a=sendonly\r\n"
 HELD = ANSWER + b"a=recvonly\r\n"
@@ -544,3 +547,119 @@ def test_messages() -> None:
     assert outside.last("MESSAGE").body == b"yes"
     outside.receive(outside.response(outside.last("MESSAGE"), 200))
     outside.assert_idle()
+
+
+# --- corners --------------------------------------------------------------------------------------------------------
+
+
+def test_challenged_reinvite_is_repeated_with_proof() -> None:
+    peer = Peer(answer_challenge=challenge_answerer)
+    peer.answer(peer.call_out(credentials=Credentials("me", "secret")))
+    peer.command(Reoffer(leg="out", sdp=HOLD))
+    first = peer.last("INVITE")
+    peer.receive(peer.response(first, 407, "Proxy-Authenticate: n1"))
+    again = peer.last("INVITE")
+    assert again is not first and again.header("Authorization").startswith("Proof me INVITE") and again.body == HOLD
+    peer.receive(peer.response(again, 407, "Proxy-Authenticate: n1"))
+    assert peer.event(ReofferRefused).status == 407
+
+
+def test_lost_connection_refuses_the_offer_but_not_the_call() -> None:
+    tcp = Flow("tcp", PEER, 50123, "tcp", 3)
+    peer = talk_out(flow=tcp)
+    peer.command(Reoffer(leg="out", sdp=HOLD))
+    peer.take(peer.stack.flow_closed(tcp, peer.now))
+    assert peer.event(ReofferRefused).status == 503 and peer.stack.leg_ids() == ["out"]
+
+
+def test_update_we_cannot_take() -> None:
+    peer, leg = talk()
+    peer.receive(peer.request("UPDATE", "Session-Expires: 20", "Supported: timer"))
+    assert peer.last("422 UPDATE").header("Min-SE") == "90"
+    peer.receive(peer.request("UPDATE", body=b"<x/>", content_type="text/xml"))
+    assert peer.lines()[-1] == "415 UPDATE"
+    peer.receive(peer.request("INVITE", "Session-Expires: 20", "Supported: timer", body=HOLD))
+    assert peer.lines()[-1] == "422 INVITE"
+    peer.command(Reoffer(leg=leg, sdp=HOLD))
+    peer.receive(peer.request("UPDATE", body=HOLD))
+    assert peer.lines()[-1] == "491 UPDATE"
+
+
+def test_reinvite_on_a_ringing_call() -> None:
+    peer = Peer()
+    leg = peer.call_in()
+    peer.command(Progress(leg=leg))
+    peer.to_tag = peer.last("180 INVITE").to_tag
+    peer.receive(peer.request("INVITE", body=HOLD))
+    assert peer.lines()[-1] == "500 INVITE"
+
+
+def test_offer_in_prack_is_refused() -> None:
+    peer = Peer()
+    leg = peer.call_in("Supported: 100rel")
+    peer.command(Progress(leg=leg, status=183, sdp=ANSWER))
+    early = peer.last("183 INVITE")
+    peer.to_tag = early.to_tag
+    peer.receive(peer.request("PRACK", f"RAck: {early.header('RSeq')} {early.cseq} INVITE", body=HOLD))
+    assert peer.lines()[-1] == "488 PRACK"
+    peer.command(Accept(leg=leg, sdp=ANSWER))
+    assert peer.lines()[-1] == "200 INVITE"
+
+
+def test_unreliable_rseq_of_the_peer_is_not_acknowledged() -> None:
+    peer = Peer()
+    invite = peer.call_out()
+    peer.receive(peer.response(invite, 183, "Require: 100rel", "RSeq: many"))
+    assert "PRACK" not in peer.lines() and peer.event(Ringing).status == 183
+
+
+def test_callee_that_says_bye_before_it_answered_loses_only_that_fork() -> None:
+    peer = Peer()
+    invite = peer.call_out()
+    peer.receive(peer.response(invite, 180, tag="one"))
+    peer.call_id, peer.tag, peer.to_tag = invite.call_id, "one", invite.from_tag
+    peer.receive(peer.request("BYE"))
+    assert peer.lines()[-1] == "200 BYE" and peer.stack.live()["dialogs"] == 0
+    peer.answer(invite, tag="two")
+    assert peer.event(Answered).leg == "out"
+
+
+def test_bye_before_our_late_answer() -> None:
+    peer = Peer()
+    invite = peer.call_out(sdp=None)
+    peer.answer(invite, body=OFFER)
+    peer.receive(peer.response(invite, 200, body=OFFER))
+    peer.receive(peer.request("BYE"))
+    assert peer.lines()[-2:] == ["200 BYE", "ACK"] and peer.event(Ended).by == "remote"
+    peer.assert_idle()
+
+
+def test_provisional_without_a_tag_makes_no_dialog() -> None:
+    peer = Peer()
+    invite = peer.call_out()
+    peer.receive(peer.response(invite, 180, tag="").replace(b";tag=\r\n", b"\r\n"))
+    assert peer.event(Ringing).status == 180 and peer.stack.live()["dialogs"] == 0
+
+
+def test_endless_forks_are_bounded() -> None:
+    peer = Peer()
+    invite = peer.call_out()
+    for index in range(100):
+        peer.receive(peer.response(invite, 183, tag=f"fork{index}", body=ANSWER))
+    assert peer.stack.live()["dialogs"] == 16
+
+
+def test_info_only_in_confirmed_calls() -> None:
+    peer = Peer()
+    peer.call_out()
+    assert peer.command(SendInfo(leg="out", content_type="application/dtmf", body=b"5")) == []
+
+
+def test_requests_after_the_end_of_a_call_whose_bye_is_out() -> None:
+    peer, leg = talk()
+    peer.command(Hangup(leg=leg))
+    peer.receive(peer.request("INFO"))
+    peer.receive(peer.request("INVITE", body=HOLD))
+    peer.receive(peer.request("BYE"))
+    assert peer.lines() == ["BYE", "481 INFO", "481 INVITE", "200 BYE"]
+    peer.assert_idle()
