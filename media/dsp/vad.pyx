@@ -20,7 +20,7 @@ cdef extern from "<dlfcn.h>" nogil:
     void* dlopen(const char* name, int flags)
     void* dlsym(void* library, const char* name)
 
-ctypedef void* (*create_fn)() noexcept nogil
+ctypedef int (*create_fn)(void** handle) noexcept nogil
 ctypedef int (*init_fn)(void* handle) noexcept nogil
 ctypedef int (*mode_fn)(void* handle, int mode) noexcept nogil
 ctypedef int (*process_fn)(void* handle, int rate, const int16_t* frame, size_t count) noexcept nogil
@@ -48,7 +48,8 @@ cdef Vad* vad_new(int aggressiveness) noexcept nogil:
         return NULL
     vad.floor_db = -60.0
     if process != NULL:
-        vad.handle = create()
+        if create(&vad.handle) != 0:
+            vad.handle = NULL
         if vad.handle != NULL and (init(vad.handle) != 0 or set_mode(vad.handle, aggressiveness) != 0):
             destroy(vad.handle)
             vad.handle = NULL
