@@ -36,7 +36,7 @@ class Line(pj.Call):  # type: ignore[misc]
         self.number = phone.take_number(self)
         self.recorder: pj.AudioMediaRecorder | None = None
 
-    def onCallState(self, prm: pj.OnCallStateParam) -> None:  # noqa: N802  pjsua2's name
+    def onCallState(self, prm: pj.OnCallStateParam) -> None:
         info = self.getInfo()
         emit("state", call=self.number, state=info.stateText, code=info.lastStatusCode, reason=info.lastReason)
         if info.state == pj.PJSIP_INV_STATE_DISCONNECTED:
@@ -44,7 +44,7 @@ class Line(pj.Call):  # type: ignore[misc]
             # pjsua2 must not lose the object inside its own callback.
             self.phone.finished.append(self)
 
-    def onCallMediaState(self, prm: pj.OnCallMediaStateParam) -> None:  # noqa: N802
+    def onCallMediaState(self, prm: pj.OnCallMediaStateParam) -> None:
         info = self.getInfo()
         for index, media in enumerate(info.media):
             if media.type != pj.PJMEDIA_TYPE_AUDIO:
@@ -63,10 +63,10 @@ class Line(pj.Call):  # type: ignore[misc]
                 self.recorder.createRecorder(self.phone.record.replace("%d", str(self.number)))
             audio.startTransmit(self.recorder)
 
-    def onDtmfDigit(self, prm: pj.OnDtmfDigitParam) -> None:  # noqa: N802
+    def onDtmfDigit(self, prm: pj.OnDtmfDigitParam) -> None:
         emit("digit", call=self.number, digit=prm.digit)
 
-    def onCallTransferStatus(self, prm: pj.OnCallTransferStatusParam) -> None:  # noqa: N802
+    def onCallTransferStatus(self, prm: pj.OnCallTransferStatusParam) -> None:
         emit("transfer", call=self.number, code=prm.statusCode, final=bool(prm.finalNotify))
 
 
@@ -75,10 +75,10 @@ class Account(pj.Account):  # type: ignore[misc]
         super().__init__()
         self.phone = phone
 
-    def onRegState(self, prm: pj.OnRegStateParam) -> None:  # noqa: N802
+    def onRegState(self, prm: pj.OnRegStateParam) -> None:
         emit("registration", code=int(prm.code), reason=prm.reason, expires=int(prm.expiration))
 
-    def onIncomingCall(self, prm: pj.OnIncomingCallParam) -> None:  # noqa: N802
+    def onIncomingCall(self, prm: pj.OnIncomingCallParam) -> None:
         line = Line(self.phone, self, prm.callId)
         info = line.getInfo()
         emit("incoming", call=line.number, remote=info.remoteUri, local=info.localUri)

@@ -88,7 +88,7 @@ class Phone:
         assert self._process.stdin is not None
         self._process.stdin.write(json.dumps({"do": command, **fields}).encode() + b"\n")
 
-    async def wait(self, event: str, *, timeout: float = 15.0, after: int = 0, **fields: Any) -> dict[str, Any]:
+    async def wait(self, event: str, *, seconds: float = 15.0, after: int = 0, **fields: Any) -> dict[str, Any]:
         """The first event with these fields since event number ``after``. Raises PhoneFailed."""
 
         def find() -> dict[str, Any] | None:
@@ -98,11 +98,11 @@ class Phone:
             return None
 
         try:
-            async with asyncio.timeout(timeout), self._changed:
+            async with asyncio.timeout(seconds), self._changed:
                 await self._changed.wait_for(lambda: find() is not None)
         except TimeoutError:
             said = "\n  ".join(json.dumps(seen) for seen in self.events)
-            raise PhoneFailed(f"{self.name}: no {event} {fields} within {timeout:g} s; it said:\n  {said}") from None
+            raise PhoneFailed(f"{self.name}: no {event} {fields} within {seconds:g} s; it said:\n  {said}") from None
         found = find()
         assert found is not None
         return found
