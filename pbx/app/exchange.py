@@ -87,6 +87,8 @@ class Exchange:
         """Live legs by device."""
         self.toll_guard: Callable[[str, External, Call], str | None] = lambda device, external, call: None
         """Why a device may not make an outside call now, or None; replaced where limits are configured."""
+        self.on_fact: Callable[[facts.AnyEvent], None] = lambda fact: None
+        """Hears every fact as it is stated; the limits on outside calls follow calls by it."""
 
     # --- time and facts ---------------------------------------------------------------------------------------
 
@@ -98,6 +100,7 @@ class Exchange:
         """State a fact."""
         self.seq += 1
         self.out.append(Append(facts.Record(seq=self.seq, at=round(self.epoch + self.now, 6), event=event)))
+        self.on_fact(event)
 
     def make_key(self, length: int) -> bytes:
         """Fresh key material for SRTP."""

@@ -204,7 +204,7 @@ class Router:
         if target.kind == "number":
             resolved = self._resolve_number(target.name, by)
             if isinstance(resolved, External):
-                return Plan(self._dial_out(call, resolved, anchor, joins), True)
+                return self._to_outside(call, resolved, by, anchor, joins)
             if isinstance(resolved, Unknown):
                 return self._nowhere(call, anchor, resolved.status, resolved.reason)
             target = resolved
@@ -233,6 +233,13 @@ class Router:
             return None
         plan = ex.features.plan(call, target, anchor)
         return plan if plan is not None else self._nowhere(call, anchor, 404, f"{destination} cannot take calls")
+
+    def _to_outside(self, call: Call, external: External, by: str, anchor: Leg, joins: bool) -> Plan | None:
+        # Forwards and transfers have limits too: a stolen password is mostly used to divert.
+        refusal = self.outbound.refusal(call, by, external)
+        if refusal is not None:
+            return self._nowhere(call, anchor, 403, refusal)
+        return Plan(self._dial_out(call, external, anchor, joins), True)
 
     def _nowhere(self, call: Call, anchor: Leg, status: int, reason: str) -> Plan | None:
         if anchor.id not in call.talkers:

@@ -26,6 +26,7 @@ from pbx.app.recording import RecordingControl, RestartRecording
 from pbx.app.router import Router
 from pbx.app.settings import Settings
 from pbx.app.supervision import Supervision
+from pbx.app.toll import TollDesk
 from pbx.app.transfers import Transfers
 from pbx.core.ids import IdSource
 from pbx.core.timers import Deadline
@@ -73,6 +74,8 @@ class Switch:
         ex.supervision = Supervision(ex)
         ex.features = Features(ex)
         ex.desk = Desk(ex)
+        self.toll = TollDesk(ex)
+        ex.toll_guard, ex.on_fact = self.toll.check, self.toll.note
 
     # --- inputs -----------------------------------------------------------------------------------------------
 
@@ -122,6 +125,7 @@ class Switch:
         ex = self._begin(now)
         ex.take_sip(ex.stack.expire(now))
         ex.agents.take(ex.acd.expire(now))
+        self.toll.expire(now)
         while (key := ex.timers.pop(now)) is not None:
             call_id, depth, name = key
             call = ex.calls.get(call_id)
@@ -139,7 +143,7 @@ class Switch:
     def next_deadline(self) -> Deadline | None:
         """When ``expire`` has something to do."""
         ex = self.exchange
-        due = [ex.stack.next_deadline(), ex.acd.next_deadline()]
+        due = [ex.stack.next_deadline(), ex.acd.next_deadline(), self.toll.next_deadline()]
         own = ex.timers.peek()
         if own is not None:
             due.append(Deadline(own[0], f"call {' '.join(own[1])}"))
@@ -154,6 +158,7 @@ class Switch:
         ex = self._begin(now)
         ex.agents.take(ex.acd.configure(make_acd_config(settings.configuration), now))
         ex.settings = settings
+        self.toll.configure(settings.configuration)
         ex.flows.library = dict(flows)
         ex.log(facts.ConfigurationApplied(version=settings.version, changes=tuple(changes)))
         return self._settle()
