@@ -20,12 +20,14 @@ from pbx.adapters.desk_server import DeskServer, load_live
 from pbx.adapters.flow_services import FlowServices
 from pbx.adapters.gatekeeper import Gatekeeper
 from pbx.adapters.gateway_link import GatewayLink, GatewaySpec, make_command
+from pbx.adapters.housekeeping import Housekeeper
 from pbx.adapters.http import HttpServer
 from pbx.adapters.ids import SystemIds
 from pbx.adapters.resolver import Resolver
 from pbx.adapters.runtime import Runtime
 from pbx.adapters.sip_edge import SipEdge
 from pbx.adapters.transport import SipListener, SipTransports, find_source
+from pbx.adapters.webhooks import Webhooks
 from pbx.app.exchange import Exchange
 from pbx.app.settings import Settings
 from pbx.app.switch import Switch
@@ -49,6 +51,7 @@ from pbx.sip.registrar import Registrar, RegistrarLimits
 from pbx.sip.stack import Stack
 from pbx.sip.timing import Timing
 from pbx.storage.event_log import Durable, EventLog, StorageAlarm
+from pbx.storage.retention import delete_before
 from pbx.storage.users import ConfiguredUser, Users
 from pbx.storage.writes import PutBinding
 
@@ -76,6 +79,8 @@ class Server:
         self.desk: DeskServer
         self.backend: HttpBackend
         self.services: FlowServices
+        self.webhooks: Webhooks
+        self.housekeeper: Housekeeper
         self._ready = False
         self.http: HttpServer | None = None
         self._reloading = asyncio.Lock()
@@ -125,6 +130,12 @@ class Server:
         await self._start_desk(configuration, secrets)
         self.services = self._make_services(configuration, secrets)
         runtime.on_fetch = self.services.handle
+        self.webhooks = Webhooks()
+        self.housekeeper = Housekeeper(
+            wall=time.time, delete_records=lambda before: delete_before(self.log.engine, before)
+        )
+        self._configure_chores(configuration, secrets)
+        self.housekeeper.start()
         self._restore_bindings(epoch)
         runtime.state(facts.ServerStarted(version=VERSION))
         await self._start_gateways(configuration, secrets)
@@ -183,6 +194,8 @@ class Server:
         if self.http is not None:
             await self.http.stop()
         await self.desk.stop()
+        await self.housekeeper.stop()
+        await self.webhooks.close()
         await self.services.close()
         for link in self._links.values():
             await link.stop()
@@ -223,6 +236,7 @@ class Server:
         runtime.perform(switch.configure(settings, flows, changes, runtime.clock()))
         await asyncio.to_thread(self.users.sync_configuration, _users(configuration, secrets), time.time())
         self.desk.configure(_directory(configuration))
+        self._configure_chores(configuration, secrets)
         return ReloadReport(True, tuple(changes))
 
     def describe(self) -> str:
@@ -392,8 +406,17 @@ class Server:
 
         self.runtime.perform(self.runtime.switch.do(take, self.runtime.clock()))
 
+    def _configure_chores(self, configuration: Configuration, secrets: Secrets) -> None:
+        self.webhooks.configure(configuration.webhooks, secrets.reveal)
+        self.housekeeper.configure(
+            configuration.recording_folder().absolute(),
+            configuration.recording.retention_days,
+            configuration.storage.event_retention,
+        )
+
     def _durable(self, lines: Sequence[Durable]) -> None:
         self.desk.publish(lines)
+        self.webhooks.publish(line for line, _ in lines)
         self.backend.note_durable(lines[-1][0].seq)
 
     def _storage_alarm(self, alarm: StorageAlarm) -> None:

@@ -14,15 +14,18 @@ from pbx.core.problems import Problem
 
 RESTART = (
     "data_dir",
+    "fetching",
     "gateways",
     "http.address",
     "http.port",
+    "notices",
     "prompts",
     "rtp",
     "sip.reliable_provisional",
     "sip.session_timer",
     "sip.timers",
     "sip.udp_switch_bytes",
+    "sources",
     "speech",
     "storage",
 )
