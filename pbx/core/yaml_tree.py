@@ -105,8 +105,10 @@ def parse_yaml(text: str, file: str) -> tuple[Node | None, list[Problem]]:
 
     Never raises for any text. Syntax stops at the first error; duplicate keys and the like are all reported.
     """
+    yaml = YAML(typ="safe", pure=True)
+    yaml.composer.warn_double_anchors = False  # YAML 1.2 section 3.2.2.2 allows it; a warning would go to stderr
     try:
-        root = YAML(typ="safe", pure=True).compose(text)
+        root = yaml.compose(text)
     except MarkedYAMLError as error:
         return None, [_syntax_problem(error, file)]
     except (YAMLError, ValueError, RecursionError, AttributeError, TypeError, IndexError, AssertionError) as error:

@@ -16,7 +16,7 @@ from typing import Any
 from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema, core_schema
-from simpleeval import EvalWithCompoundTypes, InvalidExpression, safe_add, safe_mult
+from simpleeval import InvalidExpression, SimpleEval, safe_add, safe_mult
 
 MAX_SOURCE = 2000
 """Characters of one expression."""
@@ -111,11 +111,25 @@ _OPERATORS: dict[type, Callable[..., Any]] = {
 }
 
 
-class _Evaluator(EvalWithCompoundTypes):  # type: ignore[misc]  # simpleeval ships no types
-    """Walks a checked tree; reads of plain data that is not there give None."""
+class _Evaluator(SimpleEval):  # type: ignore[misc]  # simpleeval ships no types
+    """Walks a checked tree; reads of plain data that is not there give None.
+
+    Not simpleeval's class for compound types: that one adds functions to the mapping it is given, and comprehensions.
+    """
 
     def __init__(self, functions: Functions, scope: Scope) -> None:
         super().__init__(operators=_OPERATORS, functions=functions, names=scope)
+        self.nodes[ast.List] = self._eval_list
+        self.nodes[ast.Tuple] = self._eval_list
+        self.nodes[ast.Dict] = self._eval_dict
+
+    def _eval_list(self, node: ast.List | ast.Tuple) -> list[Any]:
+        return [self._eval(item) for item in node.elts]
+
+    def _eval_dict(self, node: ast.Dict) -> dict[Any, Any]:
+        if None in node.keys:
+            raise InvalidExpression("** is not part of the expression language")
+        return {self._eval(key): self._eval(value) for key, value in zip(node.keys, node.values, strict=True)}
 
     def _eval_attribute(self, node: ast.Attribute) -> Any:
         holder = self._eval(node.value)
