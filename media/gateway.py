@@ -22,6 +22,7 @@ from pathlib import Path
 
 import structlog
 
+from media.codecs.coders import open_coder
 from media.control.dispatcher import Dispatcher
 from media.control.server import ControlServer
 from media.engine.core import Engine
@@ -70,6 +71,7 @@ class Gateway:
             drain_s=options.drain_s,
             seed=chance.getrandbits(32),
         )
+        self.engine.coder_factory = open_coder
         self._executor = ThreadPoolExecutor(options.threads, "media-files")
         voices: dict[str, Voice] | None = parse_voices(options.voices.read_bytes()) if options.voices else None
         self._store = PromptStore(options.cache, voices=voices, roots=options.prompt_roots)

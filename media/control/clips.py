@@ -7,11 +7,18 @@ keeps the common case (a prompt heard before) free of any task.
 from __future__ import annotations
 
 import asyncio
+import itertools
 import os
 from collections import OrderedDict
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 
+import numpy as np
+from numpy.typing import NDArray
+
+from media.codecs.coders import DEFAULT_BITRATE
+from media.codecs.g722 import G722Encoder
+from media.codecs.opus import OpusEncoder
 from media.engine.core import Clip, CodecSpec
 from media.prompts.errors import PromptError
 from media.prompts.store import PromptStore
@@ -60,7 +67,11 @@ class ClipLoader:
         endless = isinstance(item, Music)
         if form.startswith("linear/"):
             return Clip(self._store.samples(item, int(form[7:])).tobytes(), None, endless)
-        return Clip(bytes(self._store.encoded(item, form)), None, endless)
+        if form == "G722":
+            return Clip(G722Encoder().encode(self._store.samples(item, 16000)), None, endless)
+        if form == "OPUS":
+            return _encode_opus(self._store.samples(item, 16000), endless)
+        return Clip(self._store.encoded(item, form), None, endless)
 
     def _keep(self, key: tuple[PlayItem, str], clip: Clip, stamp: object) -> None:
         before = self._cache.pop(key, None)
@@ -88,8 +99,18 @@ class ClipLoader:
         return 0
 
 
+def _encode_opus(samples: NDArray[np.int16], endless: bool) -> Clip:
+    """Packets of 20 ms, the last filled up with silence."""
+    encoder = OpusEncoder(16000, bitrate=DEFAULT_BITRATE)
+    padded = np.zeros(-(-len(samples) // 320) * 320, np.int16)
+    padded[: len(samples)] = samples
+    packets = [encoder.encode(padded[at : at + 320]) for at in range(0, len(padded), 320)]
+    offsets = [0, *itertools.accumulate(len(packet) for packet in packets)]
+    return Clip(b"".join(packets), offsets, endless)
+
+
 def clip_form(codec: CodecSpec, linear: bool) -> str:
     """The form a clip must have for a leg: a codec's name, or samples at the leg's rate."""
-    if linear or codec.kind not in (0, 1):
+    if linear or NAMES[codec.kind] == "L16":
         return f"linear/{codec.pcm_rate}"
     return NAMES[codec.kind]

@@ -91,7 +91,7 @@ class Dispatcher:
         self._legs = LegTable()
         self._bridges = BridgeDesk(engine, self._legs)
         self._clips = ClipLoader(store, executor)
-        self._players = PlayerDesk(engine, self._legs, self._bridges, self._clips, emit)
+        self._players = PlayerDesk(engine, self._legs, self._bridges, self._clips, emit, self._update_ears)
         self.recorders = RecorderDesk(engine, self._legs, self._bridges, recordings, executor, emit, wall)
         self._batches: dict[int, tuple[str, str]] = {}
         self._batch = 0
@@ -136,6 +136,8 @@ class Dispatcher:
             return Refused(id=command.id, code="io", reason=str(error))
         except ValueError as error:
             return Refused(id=command.id, code="invalid", reason=str(error))
+        except MemoryError as error:
+            return Refused(id=command.id, code="internal", reason=str(error) or "out of memory")
         return Ok(id=command.id) if reply is None else reply
 
     # --- legs ---------------------------------------------------------------------------------------------
@@ -168,8 +170,19 @@ class Dispatcher:
         record.codecs = setup.codecs
         if record.receives >= 0 and record.receives not in {codec.kind for codec in setup.codecs}:
             record.receives = -1
-        if changed:
+        record.detect = setup.detect
+        if not self._update_ears(record) and changed:
             self._bridges.refresh(record)
+
+    def _update_ears(self, record: LegRecord) -> bool:
+        """Give the engine the detectors the leg needs now; True when that changed."""
+        wanted = record.wanted_ears()
+        if wanted == record.ears:
+            return False
+        self._engine.set_ears(record.number, wanted[0], wanted[1])
+        record.ears = wanted
+        self._bridges.refresh(record)
+        return True
 
     def _close_leg(self, command: CloseLeg) -> None:
         self._close(self._legs.find(command.leg))
@@ -238,7 +251,7 @@ class Dispatcher:
     async def _render(self, command: Prepare) -> None:
         """Ahead of need; what cannot be rendered says so when it is played."""
         for codec in command.codecs:
-            form = codec.upper() if codec.upper() in ("PCMU", "PCMA") else "linear/16000"
+            form = codec.upper() if codec.upper() in ("PCMU", "PCMA", "G722", "OPUS") else "linear/16000"
             for item in command.items:
                 try:
                     await self._clips.load((item,), form)
@@ -371,7 +384,7 @@ class Dispatcher:
 
     def _on_talk(self, number: int, talking: bool, talked_ms: int) -> None:
         record = self._legs.numbered(number)
-        if record is not None:
+        if record is not None and "talk" in record.detect:
             self._emit(TalkStarted(leg=record.name) if talking else TalkStopped(leg=record.name, talked_ms=talked_ms))
 
     def _on_detected(self, number: int, what: Any, after_ms: int) -> None:

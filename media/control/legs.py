@@ -8,7 +8,7 @@ from media.control.routing import G711_KINDS, LegView
 from media.engine.core import KIND_BY_NAME, CodecSpec, LegSetup
 from media.protocol import Codec, ConfigureLeg, Srtp
 
-SUPPORTED = frozenset({"PCMU", "PCMA", "L16"})
+SUPPORTED = frozenset({"PCMU", "PCMA", "G722", "OPUS", "L16"})
 
 
 class UnknownObject(LookupError):
@@ -30,6 +30,12 @@ class LegRecord:
     """Kind of the codec the peer last used; -1 before its first packet."""
     bridge: str = ""
     mixed_players: int = 0
+    detect: frozenset[str] = frozenset()
+    """Detectors call control asked for."""
+    speech_players: int = 0
+    """Players that end when the leg speaks: they need the talk detector."""
+    ears: tuple[int, frozenset[str]] = (0, frozenset())
+    """Rate and detectors the engine has now."""
     recordings: list[str] = field(default_factory=list)
     players: list[str] = field(default_factory=list)
     opened: float = 0.0
@@ -44,6 +50,10 @@ class LegRecord:
         """The law of G.711 the leg is sent, -1 for another codec."""
         return self.sends if self.sends in G711_KINDS else -1
 
+    def wanted_ears(self) -> tuple[int, frozenset[str]]:
+        wants = self.detect | {"talk"} if self.speech_players else self.detect
+        return (self.codecs[0].pcm_rate if wants else 0, wants)
+
     def view(self) -> LegView:
         spec = self.codecs[0]
         wide = spec.kind not in G711_KINDS
@@ -54,7 +64,7 @@ class LegRecord:
             clock_rate=spec.clock_rate,
             channels=spec.channels,
             must_mix=bool(self.mixed_players) or (wide and bool(self.recordings)),
-            must_decode=wide and bool(self.recordings),
+            must_decode=(wide and bool(self.recordings)) or bool(self.ears[1]),
         )
 
 
@@ -143,7 +153,7 @@ def read_setup(command: ConfigureLeg, before: ConfigureLeg | None) -> LegSetup:
         srtp_receive=_keys(command.srtp_receive),
         lock_source=command.lock_source,
         timeout_ms=command.timeout_ms,
-        detect=frozenset(command.detect) | ({"inband"} if command.dtmf_inband else set()),
+        detect=frozenset(command.detect) | ({"dtmf"} if command.dtmf_inband else set()),
         remote_changed=moved,
     )
 

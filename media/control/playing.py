@@ -24,8 +24,12 @@ class PlayerRecord:
     number: int
     leg: LegRecord
     mixed: bool
+    speech: bool
+    """Ends when the leg speaks."""
     loading: asyncio.Task[None] | None = None
     started: bool = False
+    adjustable: bool = True
+    """The volume can be changed: G.711 and samples."""
     finished: bool = False
 
 
@@ -37,12 +41,14 @@ class PlayerDesk:
         bridges: BridgeDesk,
         clips: ClipLoader,
         emit: Callable[[AnyEvent], None],
+        update_ears: Callable[[LegRecord], bool],
     ) -> None:
         self._engine = engine
         self._legs = legs
         self._bridges = bridges
         self._clips = clips
         self._emit = emit
+        self._update_ears = update_ears
         self._by_number: dict[int, PlayerRecord] = {}
         self._queues: dict[int, list[PlayerRecord]] = {}
         self._last = 0
@@ -63,7 +69,7 @@ class PlayerDesk:
         elif len(queue) >= MAX_QUEUED:
             raise ValueError(f"leg {leg.name!r} has {MAX_QUEUED} players waiting already")
         self._last += 1
-        record = PlayerRecord(command.player, self._last, leg, command.mix)
+        record = PlayerRecord(command.player, self._last, leg, command.mix, command.stop_on_speech)
         form = clip_form(leg.codecs[0], command.mix or bool(leg.view().must_mix))
         clips = self._clips.at_hand(command.items, form)
         behind = queue[-1].loading if queue else None
@@ -89,6 +95,8 @@ class PlayerDesk:
     def control(self, leg: LegRecord, command: ControlPlay) -> None:
         for record in self._queues.get(leg.number, []):
             if record.name == command.player and record.started:
+                if command.gain_db is not None and not record.adjustable:
+                    raise ValueError("the volume of ready-made packets of this codec cannot change")
                 gain = None if command.gain_db is None else amplitude(command.gain_db)
                 self._engine.control_play(leg.number, record.number, command.pause, command.seek_ms or 0, gain)
                 return
@@ -129,11 +137,15 @@ class PlayerDesk:
     def _start(self, record: PlayerRecord, command: Play, clips: list[Clip], form: str) -> None:
         leg = record.leg
         linear = form.startswith("linear/")
+        record.adjustable = linear or leg.law >= 0
         per_ms = 2 * leg.codecs[0].pcm_rate // 1000 if linear else 8
         try:
             if command.mix:
                 leg.mixed_players += 1
                 self._bridges.refresh(leg)
+            if command.stop_on_speech:
+                leg.speech_players += 1
+                self._update_ears(leg)
             record.started = True
             self._engine.play(
                 leg.number,
@@ -150,6 +162,17 @@ class PlayerDesk:
         except (KeyError, RingFull) as error:
             self._finish(record, "failed", 0, str(error))
 
+    def _release(self, record: PlayerRecord) -> None:
+        """Let the leg go back to what it needs without this player."""
+        leg = record.leg
+        leg.mixed_players -= record.mixed
+        leg.speech_players -= record.speech
+        if self._legs.get(leg.name) is leg:
+            if record.speech:
+                self._update_ears(leg)
+            if record.mixed:
+                self._bridges.refresh(leg)
+
     def _finish(self, record: PlayerRecord, reason: str, played_ms: int, detail: str = "") -> None:
         if record.finished:
             return
@@ -162,10 +185,8 @@ class PlayerDesk:
             queue.remove(record)
         if not queue:
             self._queues.pop(record.leg.number, None)
-        if record.started and record.mixed:
-            record.leg.mixed_players -= 1
-            if self._legs.get(record.leg.name) is record.leg:
-                self._bridges.refresh(record.leg)
+        if record.started:
+            self._release(record)
         self._emit(
             PlayFinished(
                 leg=record.leg.name,

@@ -1,6 +1,6 @@
 """The engine as the control side sees it: objects by number, audio by :class:`Clip`, facts by :meth:`Engine.drain`."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NamedTuple
 
 KIND_BY_NAME: dict[str, int]
@@ -85,6 +85,8 @@ class Engine:
     def configure_leg(self, leg: int, setup: LegSetup) -> None:
         """Raises KeyError, ValueError (address, SRTP suite or key), RingFull."""
     def close_leg(self, leg: int) -> None: ...
+    def set_ears(self, leg: int, rate: int, wants: Iterable[str]) -> None:
+        """Replace the leg's detectors: talk, dtmf, fax, answering_machine, progress; empty for none."""
     def set_routes(self, routes: Sequence[RouteSpec]) -> None:
         """Swap tables of several legs in one step. Raises KeyError, RingFull."""
     def play(

@@ -18,6 +18,7 @@ from libc.string cimport memcpy, memset
 from posix.unistd cimport close
 
 from media.engine.companding cimport fill_gain_map
+from media.engine.ears cimport close_ears, open_ears
 from media.engine.loop cimport monotonic_ns, run_loop
 from media.engine.output cimport open_output
 from media.engine.recorder cimport build_header, run_writer
@@ -30,6 +31,7 @@ from media.engine.types cimport (
     CMD_CONFIGURE,
     CMD_CONTROL_PLAY,
     CMD_DIGITS,
+    CMD_EARS,
     CMD_PLAY,
     CMD_RECORD,
     CMD_REC_STATE,
@@ -49,6 +51,7 @@ from media.engine.types cimport (
     EV_DIGITS_SENT,
     EV_FREE,
     EV_FREE_CODER,
+    EV_FREE_EARS,
     EV_FREE_SRTP,
     EV_INTRUDER,
     EV_LEG_GONE,
@@ -147,6 +150,8 @@ KIND_BY_NAME = {"PCMU": 0, "PCMA": 1, "G722": 2, "OPUS": 3, "L16": 4}
 PLAY_REASONS = ("completed", "digit", "speech", "stopped", "replaced", "closed")
 DETECTIONS = ("human", "machine", "beep", "cng", "ced", "busy", "congestion", "sit", "ringback")
 DIGIT_CODES = {character: code for code, character in enumerate("0123456789*#ABCD")}
+
+EAR_BITS = {"dtmf": 1, "talk": 2, "fax": 4, "answering_machine": 8, "progress": 16}
 
 DEF TICK_NS = 20000000
 
@@ -247,6 +252,7 @@ cdef class Engine:
     cdef dict _recorders        # number -> address of Recorder
     cdef dict _coders           # address of Coder -> Python owner
     cdef dict _sessions         # address of session -> pylibsrtp.Session
+    cdef dict _states           # leg -> what its SRTP sessions and coder were made from
     cdef object _draining       # (release time, leg address)
     cdef object _free_ports
     cdef list _threads
@@ -268,6 +274,7 @@ cdef class Engine:
         self._recorders = {}
         self._coders = {}
         self._sessions = {}
+        self._states = {}
         self._draining = deque()
         self._free_ports = deque(range((first_port + 1) & ~1, last_port, 2))
         self._threads = []
@@ -483,7 +490,6 @@ cdef class Engine:
             config.codecs[i].clock_rate = spec.clock_rate
             config.codecs[i].pcm_rate = spec.pcm_rate
         config.dtmf_pt = setup.dtmf_payload_type
-        config.dtmf_pt_wide = -1
         config.cn_pt = setup.cn_payload_type
         config.send = setup.send
         config.receive = setup.receive
@@ -492,17 +498,28 @@ cdef class Engine:
         config.ptime_ms = setup.ptime_ms
         config.timeout_ms = setup.timeout_ms
         config.remote_changed = setup.remote_changed
-        config.detect_talk = "talk" in setup.detect
         if setup.remote_port:
             config.remote_length = _fill_address(setup.remote_address, setup.remote_port, family, &config.remote)
             _fill_address(setup.remote_address, (setup.remote_port + 1) & 0xFFFF, family, &config.remote_rtcp)
             config.remote_port = setup.remote_port
-        config.srtp_send = <void*><uintptr_t>self._open_srtp(setup.srtp_send, False)
-        config.srtp_receive = <void*><uintptr_t>self._open_srtp(setup.srtp_receive, True)
-        config.coder = <Coder*><uintptr_t>self._open_coder(setup.codecs)
         command = begin_command(&self.loop.commands)
         if command == NULL:
             raise RingFull("the media engine does not keep up with its commands")
+        state = self._states.get(leg, {})
+        # What did not change keeps its state: SRTP's roll-over counter and replay list, a decoder's history.
+        fresh = {}
+        for name, wanted, make in (
+            ("send", setup.srtp_send, lambda keys: self._open_srtp(keys, False)),
+            ("receive", setup.srtp_receive, lambda keys: self._open_srtp(keys, True)),
+            ("coder", tuple((spec.kind, spec.pcm_rate, spec.fmtp) for spec in setup.codecs),
+             lambda _: self._open_coder(setup.codecs)),
+        ):
+            known = state.get(name)
+            fresh[name] = known if known is not None and known[0] == wanted else (wanted, make(wanted))
+        config.srtp_send = <void*><uintptr_t>fresh["send"][1]
+        config.srtp_receive = <void*><uintptr_t>fresh["receive"][1]
+        config.coder = <Coder*><uintptr_t>fresh["coder"][1]
+        self._states[leg] = fresh
         command.type = CMD_CONFIGURE
         command.leg = target
         command.config = config
@@ -539,6 +556,23 @@ cdef class Engine:
             old = <Leg*><uintptr_t>address
             self._free_ports.append(old.index)
             _free_leg(old)
+
+    def set_ears(self, int leg, uint32_t rate, wants):
+        """Replace the leg's detectors; `wants` of talk, dtmf, fax, answering_machine, progress, empty for none."""
+        cdef Leg* target = self._leg(leg)
+        cdef int bits = 0
+        cdef void* fresh = NULL
+        for name in wants:
+            bits |= EAR_BITS[name]
+        if bits:
+            fresh = open_ears(rate, bits)
+            if fresh == NULL:
+                raise MemoryError
+        try:
+            self._push(CMD_EARS, target, 0, 0, 0, 0.0, fresh)
+        except RingFull:
+            close_ears(fresh)
+            raise
 
     # --- bridges ------------------------------------------------------------------------------------------
 
@@ -773,6 +807,8 @@ cdef class Engine:
             self._sessions.pop(<uintptr_t>event.pointer, None)
         elif type == EV_FREE_CODER:
             self._coders.pop(<uintptr_t>event.pointer, None)
+        elif type == EV_FREE_EARS:
+            close_ears(event.pointer)
         elif type == EV_OVERRUN:
             out.append(("overrun", event.a, event.b))
         elif type == EV_TALK:
@@ -785,6 +821,7 @@ cdef class Engine:
         cdef uint32_t number = leg.handle
         out.append(("gone", number, _read_stats(leg)))
         self._legs.pop(number, None)
+        self._states.pop(number, None)
         _, port = self._families.pop(number)
         self._sessions.pop(<uintptr_t>leg.config.srtp_send, None)
         self._sessions.pop(<uintptr_t>leg.config.srtp_receive, None)
@@ -827,6 +864,7 @@ cdef void _free_leg(Leg* leg) noexcept:
     free(leg.hearing)
     free(leg.sinks)
     free(leg.jitter)
+    close_ears(leg.ears)
     free(leg)
 
 

@@ -9,6 +9,8 @@ it is a loss: concealed, and not waited for. A talkspurt after silence starts at
 from libc.stdint cimport int16_t, int32_t, int64_t, uint8_t, uint16_t, uint32_t
 from libc.string cimport memcpy, memmove, memset
 
+from media.codecs.opus cimport opus_recover
+from media.dsp.plc cimport plc_good, plc_lost, plc_reset
 from media.engine.companding cimport expand
 from media.engine.rtp cimport Packet, seq_diff
 from media.engine.types cimport (
@@ -18,14 +20,14 @@ from media.engine.types cimport (
     Jitter,
     JitterSlot,
     KIND_L16,
+    KIND_OPUS,
     KIND_PCMA,
     Leg,
 )
 
-DEF FIFO_CAPACITY = 3840
+DEF FIFO_CAPACITY = 2560
 DEF SPARE_TICKS = 100
 DEF GIVE_UP_TICKS = 10
-DEF FADE_TICKS = 3
 
 
 cdef void reset_jitter(Jitter* jitter) noexcept nogil:
@@ -83,6 +85,7 @@ cdef void put_packet(Jitter* jitter, Packet* packet, uint8_t kind) noexcept nogi
 cdef int _decode(Leg* leg, JitterSlot* slot, int16_t* out, int capacity) noexcept nogil:
     cdef int i, count
     cdef Coder* coder = leg.config.coder
+    leg.jitter.last_kind = slot.kind
     if slot.kind <= KIND_PCMA:
         count = slot.size if slot.size < capacity else capacity
         expand(slot.kind, slot.data, count, out)
@@ -100,60 +103,23 @@ cdef int _decode(Leg* leg, JitterSlot* slot, int16_t* out, int capacity) noexcep
     return 0
 
 
-cdef void _remember(Jitter* jitter, const int16_t* samples, int count) noexcept nogil:
-    """Keep the last 40 ms that were decoded: concealment repeats a pitch period of them."""
-    cdef int keep
-    if count >= 640:
-        memcpy(jitter.history, samples + count - 640, 1280)
-        jitter.history_count = 640
-        return
-    keep = 640 - count
-    if keep > jitter.history_count:
-        keep = jitter.history_count
-    memmove(jitter.history, jitter.history + jitter.history_count - keep, keep * 2)
-    memcpy(jitter.history + keep, samples, count * 2)
-    jitter.history_count = keep + count
-
-
-cdef int _find_period(Jitter* jitter, int rate) noexcept nogil:
-    """The pitch period (2.5 to 15 ms) at which the end of the history resembles itself best."""
-    cdef int low = rate // 400
-    cdef int high = rate // 66
-    cdef int span = rate // 100
-    cdef int lag, i, best = high
-    cdef int64_t score, best_score = 0
-    cdef const int16_t* end = jitter.history + jitter.history_count
-    if jitter.history_count < high + span:
-        return 0
-    for lag in range(low, high + 1):
-        score = 0
-        for i in range(1, span + 1):
-            score += <int64_t>(end[-i]) * end[-i - lag]
-        if score > best_score:
-            best_score = score
-            best = lag
-    return best
-
-
-cdef void _conceal(Jitter* jitter, int16_t* out, int count, int rate) noexcept nogil:
-    """Go on with the last pitch period, fading out over 60 ms."""
-    cdef int period, i
-    cdef float level, step
-    cdef const int16_t* source
+cdef void _conceal(Leg* leg, int16_t* out, int count) noexcept nogil:
+    """Audio in place of what did not come: Opus has its own ways (and may carry the lost packet in the next)."""
+    cdef Jitter* jitter = leg.jitter
+    cdef Coder* coder = leg.config.coder
+    cdef JitterSlot* following
+    cdef int made
     jitter.concealed += 1
-    if jitter.lossrun >= FADE_TICKS or jitter.history_count == 0:
-        memset(out, 0, count * 2)
+    if jitter.last_kind == KIND_OPUS and coder != NULL and coder.kind == KIND_OPUS:
+        following = &jitter.slots[<uint16_t>(jitter.next_seq + 1) & (JITTER_SLOTS - 1)]
+        if following.used and following.seq == <uint16_t>(jitter.next_seq + 1):
+            made = opus_recover(coder.decoder, following.data, following.size, out, count)
+        else:
+            made = opus_recover(coder.decoder, NULL, 0, out, count)
+        if made < count:
+            memset(out + (made if made > 0 else 0), 0, (count - (made if made > 0 else 0)) * 2)
         return
-    period = _find_period(jitter, rate)
-    if period == 0:
-        memset(out, 0, count * 2)
-        return
-    source = jitter.history + jitter.history_count - period
-    level = 1.0 - <float>jitter.lossrun / FADE_TICKS
-    step = 1.0 / (FADE_TICKS * count)
-    for i in range(count):
-        out[i] = <int16_t>(source[i % period] * level)
-        level -= step
+    plc_lost(&jitter.plc, out, count)
 
 
 cdef int pull_frame(Leg* leg, int16_t* out, int count) noexcept nogil:
@@ -161,7 +127,6 @@ cdef int pull_frame(Leg* leg, int16_t* out, int count) noexcept nogil:
     cdef Jitter* jitter = leg.jitter
     cdef JitterSlot* slot
     cdef int made
-    cdef int rate = count * 50
     cdef bint fresh
     if not jitter.started:
         if jitter.held == 0:
@@ -172,6 +137,8 @@ cdef int pull_frame(Leg* leg, int16_t* out, int count) noexcept nogil:
             memset(out, 0, count * 2)
             return 0
         jitter.started = 1
+        if jitter.plc.rate != count * 50:
+            plc_reset(&jitter.plc, count * 50)
         jitter.surplus = 0
         jitter.lossrun = 0
     while jitter.fifo_count < count:
@@ -184,19 +151,20 @@ cdef int pull_frame(Leg* leg, int16_t* out, int count) noexcept nogil:
             if made == 0:
                 continue
             jitter.lossrun = 0
-            _remember(jitter, jitter.fifo + jitter.fifo_count, made)
+            if jitter.last_kind != KIND_OPUS:
+                plc_good(&jitter.plc, jitter.fifo + jitter.fifo_count, made)
             jitter.fifo_count += made
             continue
         fresh = jitter.held > 0
-        if fresh:
-            jitter.next_seq += 1
-        elif jitter.lossrun >= GIVE_UP_TICKS:
+        if not fresh and jitter.lossrun >= GIVE_UP_TICKS:
             reset_jitter(jitter)
             memset(out, 0, count * 2)
             return 0
+        _conceal(leg, jitter.fifo + jitter.fifo_count, count)
+        if fresh:
+            jitter.next_seq += 1
         else:
             jitter.inserted += 1
-        _conceal(jitter, jitter.fifo + jitter.fifo_count, count, rate)
         jitter.fifo_count += count
         jitter.lossrun += 1
         jitter.surplus = 0
@@ -230,7 +198,8 @@ cdef void _shrink(Leg* leg, int16_t* out, int count) noexcept nogil:
     if made < count:
         return
     next = jitter.fifo
-    _remember(jitter, next, made)
+    if jitter.last_kind != KIND_OPUS:
+        plc_good(&jitter.plc, next, made)
     for i in range(count):
         out[i] = <int16_t>((<int32_t>out[i] * (count - i) + <int32_t>next[i] * i) // count)
     if made > count:

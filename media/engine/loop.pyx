@@ -29,6 +29,7 @@ from media.engine.types cimport (
     CMD_CONFIGURE,
     CMD_CONTROL_PLAY,
     CMD_DIGITS,
+    CMD_EARS,
     CMD_PLAY,
     CMD_RECORD,
     CMD_REC_STATE,
@@ -45,12 +46,12 @@ from media.engine.types cimport (
     EV_DIGIT,
     EV_FREE,
     EV_FREE_CODER,
+    EV_FREE_EARS,
     EV_FREE_SRTP,
     EV_INTRUDER,
     EV_LEG_GONE,
     EV_MEDIA_STARTED,
     EV_OVERRUN,
-    EV_PEER_MOVED,
     EV_REC_STATE,
     EV_TIMEOUT,
     Event,
@@ -170,8 +171,10 @@ DEF ON_RTCP = 2
 DEF BATCH = 64
 # Packets of one leg in a row before the others have their turn.
 DEF BURST = 16
-# A packet within 1/200 s of the least transit is fresh.
+# A packet less than 1/200 s above the least transit, and not 1/1000 s below it, is fresh.
 DEF FRESH_SHARE = 200
+DEF EARLY_SHARE = 1000
+DEF REARM_NS = 100000000
 DEF TICK_NS = 20000000
 DEF FLOOD_PACKETS = 600
 DEF STRANGER_PACKETS = 200
@@ -223,8 +226,8 @@ cdef void _watch(Loop* loop, int fd, Leg* leg, int which, bint on) noexcept nogi
     if which == ON_RTP:
         event.events |= <uint32_t>EPOLLET
     event.data.u64 = <uint64_t><uintptr_t>leg | which
-    if epoll_ctl(loop.epoll_fd, EPOLL_CTL_ADD, fd, &event) < 0:
-        epoll_ctl(loop.epoll_fd, EPOLL_CTL_MOD, fd, &event)
+    if epoll_ctl(loop.epoll_fd, EPOLL_CTL_MOD, fd, &event) < 0:
+        epoll_ctl(loop.epoll_fd, EPOLL_CTL_ADD, fd, &event)
 
 
 cdef void _open_guard(Loop* loop, Leg* leg) noexcept nogil:
@@ -294,7 +297,7 @@ cdef void _set_peer(Loop* loop, Leg* leg, const sockaddr_storage* source, sockle
 cdef inline bint _count_packet(Leg* leg, Packet* packet, uint32_t clock, int64_t now) noexcept nogil:
     """Sequence numbers and jitter, RFC 3550 A.1 and A.8. False: a duplicate."""
     cdef int distance
-    cdef int32_t transit, change
+    cdef int32_t transit, change, above
     cdef uint64_t bit
     cdef uint32_t arrival
     if not leg.incoming.started or leg.incoming.ssrc != packet.ssrc:
@@ -329,7 +332,11 @@ cdef inline bint _count_packet(Leg* leg, Packet* packet, uint32_t clock, int64_t
     transit = <int32_t>(arrival - packet.ts)
     change = transit - leg.incoming.transit
     leg.incoming.transit = transit
-    if transit < leg.incoming.transit_floor or leg.incoming.epoch_packets == 1:
+    above = transit - leg.incoming.transit_floor
+    # Late: more may wait behind it. Early: a burst. Both are read on until the socket is empty.
+    leg.incoming.fresh = leg.incoming.epoch_packets > 3 and above < <int32_t>clock // FRESH_SHARE \
+        and above > -<int32_t>clock // EARLY_SHARE
+    if above < 0 or leg.incoming.epoch_packets == 1:
         leg.incoming.transit_floor = transit
     if change < 0:
         change = -change
@@ -409,7 +416,7 @@ cdef bint _take_packet(Loop* loop, Leg* leg, uint8_t* data, int size, const sock
     leg.incoming.pps += 1
     spec = &leg.config.codecs[0]
     if packet.payload_type != spec.payload_type:
-        if packet.payload_type == leg.config.dtmf_pt or packet.payload_type == leg.config.dtmf_pt_wide:
+        if packet.payload_type == leg.config.dtmf_pt:
             spec = NULL
         elif packet.payload_type == leg.config.cn_pt:
             _count_packet(leg, &packet, 8000, loop.now)
@@ -449,7 +456,7 @@ cdef bint _take_packet(Loop* loop, Leg* leg, uint8_t* data, int size, const sock
     if leg.sinks != NULL:
         for i in range(leg.sinks.count):
             relay_packet(loop, leg, leg.sinks.legs[i], &packet, spec.kind)
-    return leg.incoming.transit - leg.incoming.transit_floor < <int32_t>spec.clock_rate // FRESH_SHARE
+    return leg.incoming.fresh
 
 
 cdef bint _count_event(Leg* leg, Packet* packet) noexcept nogil:
@@ -606,6 +613,9 @@ cdef void _sweep_leg(Loop* loop, Leg* leg) noexcept nogil:
         leg.incoming.transit_floor += <int32_t>leg.config.codecs[0].clock_rate // 1000
     leg.incoming.flood = leg.incoming.pps > FLOOD_PACKETS
     leg.incoming.pps = 0
+    if loop.now - leg.incoming.last_ns > REARM_NS:
+        # A queue that filled up while it was taken for empty gives no edge any more.
+        _watch(loop, leg.rtp_fd, leg, ON_RTP, True)
     if not leg.configured:
         return
     silent = (loop.now - leg.incoming.last_ns) // 1000000
@@ -725,7 +735,6 @@ cdef void _configure_leg(Loop* loop, Leg* leg, LegConfig* config) noexcept nogil
         leg.outgoing.clock = config.codecs[0].clock_rate
     if leg.jitter != NULL and old.codecs[0].pcm_rate != config.codecs[0].pcm_rate:
         reset_jitter(leg.jitter)
-        leg.jitter.history_count = 0
     leg.outgoing.source = 0
     if moved:
         _disconnect_leg(leg)
@@ -790,7 +799,6 @@ cdef void _set_routes(Loop* loop, Route* routes, int count) noexcept nogil:
                 push_event(&loop.events, EV_FREE, 0, 0, 0, 0, routes[i].jitter)
         if routes[i].decoding and not leg.decoding and leg.jitter != NULL:
             reset_jitter(leg.jitter)
-            leg.jitter.history_count = 0
         if routes[i].hearing != NULL:
             if leg.mixing:
                 merge_hearing(routes[i].hearing, leg.hearing)
@@ -949,6 +957,10 @@ cdef void _obey(Loop* loop, Command* command) noexcept nogil:
     elif command.type == CMD_REC_STOP:
         if _find_recorder(leg, <uint32_t>command.a, &position) != NULL:
             _stop_recorder(loop, leg, position)
+    elif command.type == CMD_EARS:
+        if leg.ears != NULL:
+            push_event(&loop.events, EV_FREE_EARS, leg.handle, 0, 0, 0, leg.ears)
+        leg.ears = command.pointer
     elif command.type == CMD_STOP:
         store_release(&loop.running, 0)
 

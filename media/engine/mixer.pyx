@@ -9,6 +9,7 @@ from libc.stdint cimport int16_t, int32_t, int64_t, uint8_t, uint32_t
 from libc.string cimport memcpy, memmove, memset
 
 from media.engine.companding cimport compress
+from media.engine.ears cimport listen
 from media.engine.jitter cimport pull_frame
 from media.engine.output cimport send_frame
 from media.engine.player cimport fill_samples
@@ -76,6 +77,9 @@ cdef void take_frame(Loop* loop, Leg* leg) noexcept nogil:
     leg.frame_rate = rate
     leg.frame_ready = count if pull_frame(leg, leg.frame, count) else 0
     leg.frame_other_ready = 0
+    if leg.ears != NULL:
+        # Silence is heard too: it is what ends a word.
+        listen(loop, leg, leg.frame, count)
     if leg.recorders and leg.config.codecs[0].kind > KIND_PCMA and leg.frame_ready:
         for i in range(leg.recorders):
             record_samples(leg.recorder[i], 0, leg.handle, <uint32_t>(loop.ticks * count), rate, leg.frame, count, rate,

@@ -4,6 +4,8 @@ One thread, the *engine thread*, owns every structure here from the command that
 event that hands it back. The *writer thread* touches only the fields marked so.
 """
 
+from media.dsp.plc cimport Plc
+
 from libc.stdint cimport int16_t, int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 
 
@@ -31,7 +33,7 @@ cdef enum:
     PREFETCHED_BYTES = 384     # head, outgoing, incoming, front of config
     FRAME_MAX = 320            # samples of 20 ms at 16 kHz
     JITTER_SLOTS = 32          # power of two
-    JITTER_BYTES = 1296        # largest payload kept for decoding
+    JITTER_BYTES = 640         # largest payload kept for decoding: 20 ms of L16 at 16 kHz, 80 ms of G.711
     DIGIT_QUEUE = 64
     EVENT_SLOTS = 16384        # power of two
     COMMAND_SLOTS = 4096       # power of two
@@ -67,7 +69,7 @@ cdef enum EventType:
     EV_TALK = 16               # a = 1 started, 0 stopped, b = talked ms
     EV_DETECTED = 17           # a = what, b = ms
     EV_PLAYER_FREE = 18        # a = player, pointer = Player
-    EV_PEER_MOVED = 19         # address
+    EV_FREE_EARS = 19          # pointer = detectors that were replaced
 
 
 cdef enum PlayReason:
@@ -131,7 +133,7 @@ cdef struct JitterSlot:
     uint16_t size
     uint8_t used
     uint8_t kind
-    uint8_t data[1296]
+    uint8_t data[640]
 
 
 cdef struct Jitter:
@@ -144,11 +146,11 @@ cdef struct Jitter:
     int target                 # packets to hold back
     int fill_ticks             # ticks waited while filling
     int lossrun                # consecutive concealed frames
+    int last_kind              # codec of the last decoded packet
     int surplus                # ticks above target
     int fifo_count
-    int16_t fifo[3840]         # decoded, not yet played
-    int16_t history[960]       # last frame played, for concealment
-    int history_count
+    int16_t fifo[2560]         # decoded, not yet played
+    Plc plc
     uint64_t late
     uint64_t concealed
     uint64_t inserted
@@ -255,10 +257,11 @@ cdef struct Incoming:
     uint8_t started
     uint8_t kind               # of the last audio packet
     uint8_t flood              # refused until the next second
+    uint8_t fresh              # the last packet came when its kind usually comes: nothing waits behind it
     uint32_t cycles
     uint32_t pps
     int32_t transit
-    int32_t transit_floor      # least transit lately: a packet near it has nothing waiting behind it
+    int32_t transit_floor      # least transit lately
     int32_t jitter             # times 16, RFC 3550 A.8
     uint64_t window            # bit i: max_seq - i was received
     int64_t last_ns
@@ -322,18 +325,12 @@ cdef struct LegConfig:
     CodecSpec codecs[6]        # accepted; the first is sent
     int codec_count
     int16_t dtmf_pt            # -1: none
-    int16_t dtmf_pt_wide       # telephone-event/48000 beside Opus, -1: none
     int16_t cn_pt
     uint16_t remote_port       # host order, 0: not known
     uint8_t send
     uint8_t receive
     uint8_t lock_source
     uint8_t rtcp_mux
-    uint8_t detect_inband
-    uint8_t detect_talk
-    uint8_t detect_fax
-    uint8_t detect_machine
-    uint8_t detect_progress
     uint8_t remote_changed
     void* srtp_send
     void* srtp_receive
@@ -391,7 +388,7 @@ cdef struct Leg:
     RtcpState rtcp
     Hearing* hearing
     Jitter* jitter
-    void* hearing_aids         # detectors (talk, tones), see ears.pxd
+    void* ears                 # detectors (talk, tones), see ears.pxd
     int64_t configured_ns
     int64_t locked_ns
     int64_t opened_ns
@@ -431,6 +428,7 @@ cdef enum CommandType:
     CMD_REC_STATE = 10         # a = recorder, b = paused state
     CMD_REC_STOP = 11          # a = recorder
     CMD_STOP = 12
+    CMD_EARS = 13              # pointer = detectors or NULL
 
 
 cdef struct Command:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import struct
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import cast
 
@@ -66,6 +67,9 @@ class Phone(asyncio.DatagramProtocol):
         self.ssrc = 0x1000 + int(hz)
         self.payload_type = {"PCMU": 0, "PCMA": 8}[law]
         self.muted = False
+        self.seal: Callable[[bytes], bytes] = bytes
+        """Applied to every packet sent, as SRTP does."""
+        self.unseal: Callable[[bytes], bytes] = bytes
         self._position = 0
         self._task: asyncio.Task[None] | None = None
 
@@ -80,7 +84,7 @@ class Phone(asyncio.DatagramProtocol):
         self.port = transport.get_extra_info("sockname")[1]
 
     def datagram_received(self, data: bytes, addr: tuple[str, int]) -> None:
-        self.packets.append(RtpPacket.parse(data, asyncio.get_running_loop().time()))
+        self.packets.append(RtpPacket.parse(self.unseal(data), asyncio.get_running_loop().time()))
 
     def send(self, payload_type: int, payload: bytes, *, marker: bool = False, ts: int | None = None) -> None:
         header = struct.pack(
@@ -91,7 +95,7 @@ class Phone(asyncio.DatagramProtocol):
             (self.ts if ts is None else ts) & 0xFFFFFFFF,
             self.ssrc,
         )
-        self.transport.sendto(header + payload, self.remote)
+        self.transport.sendto(self.seal(header + payload), self.remote)
         self.seq += 1
 
     def next_frame(self) -> bytes:
