@@ -191,11 +191,9 @@ class AcdMachine(RuleBasedStateMachine):
             return
         for item in floor.items.values():
             seat = agent.seats.get(item.queue.name)
-            if (
-                item.state == "waiting"
-                and seat is not None
-                and item.plan.steps[item.step][1].fit(seat.group) is not None
-            ):
+            if item.state != "waiting" or seat is None or item.queue.channel != offered.queue.channel:
+                continue
+            if item.plan.steps[item.step][1].fit(seat.group) is not None:
                 assert offered.entered_at - item.entered_at <= 3 * self.config.fairness_s
 
     # --- callers
