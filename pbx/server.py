@@ -15,6 +15,7 @@ import msgspec
 import structlog
 
 from pbx.adapters.backend import HttpBackend
+from pbx.adapters.connections import StreamLimits
 from pbx.adapters.control_socket import ControlSocket
 from pbx.adapters.desk_server import DeskServer, load_live
 from pbx.adapters.flow_services import FlowServices
@@ -46,6 +47,7 @@ from pbx.sip import identity
 from pbx.sip.auth import Account, DigestAuthenticator, answer_challenge, make_account
 from pbx.sip.commands import Flow
 from pbx.sip.events import Origin, Output, Registered, Unregistered
+from pbx.sip.framing import FramingLimits
 from pbx.sip.policy import SendRequest
 from pbx.sip.registrar import Registrar, RegistrarLimits
 from pbx.sip.stack import Stack
@@ -101,7 +103,15 @@ class Server:
         await asyncio.to_thread(self.log.open)
         self.registrar = Registrar(_limits(configuration), max_contacts=_max_contacts(configuration))
         resolver = Resolver(self.ids.uniform)
-        self.transports = SipTransports(_listeners(configuration), self._packet, self._closed, resolver=resolver)
+        self.transports = SipTransports(
+            _listeners(configuration),
+            self._packet,
+            self._closed,
+            limits=StreamLimits(idle=configuration.sip.stream_idle_timeout),
+            framing=FramingLimits(max_message=configuration.sip.max_message),
+            resolver=resolver,
+        )
+        self.transports.set_in_use(self._is_in_use)
         await self.transports.start()
         epoch = time.time() - time.monotonic()
         self.edge = SipEdge(
@@ -413,6 +423,11 @@ class Server:
             configuration.recording.retention_days,
             configuration.storage.event_retention,
         )
+
+    def _is_in_use(self, flow: Flow) -> bool:
+        """Whether a phone is registered, or a leg talks, over a connection."""
+        stack = self.runtime.switch.exchange.stack
+        return self.registrar.knows_peer(flow) or any(stack.get_flow(leg) == flow for leg in stack.leg_ids())
 
     def _durable(self, lines: Sequence[Durable]) -> None:
         self.desk.publish(lines)

@@ -32,6 +32,8 @@ class StreamLimits(msgspec.Struct, frozen=True, kw_only=True):
     """Longest time for a connection of ours to be established, TLS included."""
     keep_alive: float = 60.0
     """Interval of CRLF pings on connections we opened (RFC 5626 section 3.5.1); 0: none."""
+    idle: float = 600.0
+    """A connection on which nothing arrives for so long is closed, unless it is in use; 0: never."""
     pending_messages: int = 64
     """Messages waiting for a connection that is being established."""
 
@@ -49,6 +51,8 @@ class Connections:
         self._by_peer: dict[tuple[str, str, int], int] = {}
         self._per_host: dict[str, int] = {}
         self._used_as: dict[int, set[Flow]] = {}
+        self.is_in_use: Callable[[Flow], bool] = lambda flow: False
+        """Whether a registration or a call depends on a connection."""
         self._count = 0
         self._empty = asyncio.Event()
         self._empty.set()
@@ -130,15 +134,20 @@ class Connections:
     # --- upkeep ---------------------------------------------------------------------------------------------------
 
     def close_slow(self, now: float) -> None:
-        """Cut connections on which a message takes too long to arrive, or that never sent one."""
+        """Cut connections on which a message takes too long, or that never sent one, or that nobody uses."""
         limits = self._limits
         for connection in self.all():
             since = connection.unfinished_since()
             if since is not None and now - since > limits.one_message:
                 reason = "a message took too long"
-            elif connection.proven or connection.outgoing or now - connection.opened_at <= limits.first_message:
-                continue
-            else:
+            elif not (connection.proven or connection.outgoing) and now - connection.opened_at > limits.first_message:
                 reason = "no message"
+            elif limits.idle and now - connection.heard_at > limits.idle:
+                if self.is_in_use(connection.flow):
+                    connection.heard_at = now
+                    continue
+                reason = "idle"
+            else:
+                continue
             log.info("sip.connection_cut", peer=f"{connection.flow.host}:{connection.flow.port}", reason=reason)
             connection.abort()

@@ -39,6 +39,8 @@ class Connection(Protocol):
     proven: bool
     """A whole message has arrived: it is not just somebody holding a socket open."""
     opened_at: float
+    heard_at: float
+    """When something last arrived."""
 
     def send(self, data: bytes) -> bool:
         """Queue for sending; False if the peer does not take it and the connection was cut."""
@@ -68,7 +70,7 @@ class StreamConnection(asyncio.Protocol):
         self.local = ("", 0)
         self.outgoing = False
         self.proven = False
-        self.opened_at = self._loop.time()
+        self.opened_at = self.heard_at = self._loop.time()
 
     # --- asyncio --------------------------------------------------------------------------------------------------
 
@@ -82,7 +84,8 @@ class StreamConnection(asyncio.Protocol):
             self._transport.abort()
 
     def data_received(self, data: bytes) -> None:
-        framed = self._framer.receive(data, self._loop.time())
+        self.heard_at = self._loop.time()
+        framed = self._framer.receive(data, self.heard_at)
         if framed.pong:
             self._ping_open, self._peer_pongs = False, True
         if framed.ping:

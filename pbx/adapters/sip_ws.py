@@ -40,7 +40,7 @@ class WebSocketConnection:
         self.local: tuple[str, int] = tuple(socket.local_address[:2])
         self.outgoing = False
         self.proven = False
-        self.opened_at = self._loop.time()
+        self.opened_at = self.heard_at = self._loop.time()
 
     async def run(self) -> None:
         """Serve until either side closes."""
@@ -59,6 +59,7 @@ class WebSocketConnection:
             self._hub.connection_lost(self)
 
     def _take(self, data: bytes) -> None:
+        self.heard_at = self._loop.time()
         if not data.strip(b"\r\n"):
             if data == PING:
                 self.send(PONG)

@@ -178,6 +178,10 @@ class SipTransports:
         host, port = self._bound[self._find_listener(flow)]
         return (find_source(flow.host) or host if host in ("0.0.0.0", "::") else host), port
 
+    def set_in_use(self, is_in_use: Callable[[Flow], bool]) -> None:
+        """Who says whether a connection that has fallen silent is still needed."""
+        self._connections.is_in_use = is_in_use
+
     def connection_count(self) -> int:
         return len(self._connections)
 
@@ -369,7 +373,8 @@ class SipTransports:
 
     async def _watch(self) -> None:
         """Close connections that cost more than they say, ping ours, look at certificates."""
-        step = min(1.0, self._limits.one_message / 2, self._limits.first_message / 2)
+        limits = self._limits
+        step = min(1.0, limits.one_message / 2, limits.first_message / 2, (limits.idle or 1.0) / 2)
         next_ping = self._loop.time() + self._limits.keep_alive
         next_look = self._loop.time() + self._certificate_poll
         while True:

@@ -121,6 +121,24 @@ async def test_a_peer_that_does_not_read_is_cut() -> None:
         await finish(writer)
 
 
+async def test_idle_connections_are_closed_unless_they_are_needed() -> None:
+    async with Recorder(TCP, limits=quick(idle=0.3)) as sip:
+        needed: list[Flow] = []
+        sip.transports.set_in_use(lambda flow: flow in needed)
+        _, kept = await connect(sip)
+        kept.write(make_message("kept"))
+        needed.append((await sip.next_packet())[1])
+        _, idle = await connect(sip)
+        idle.write(make_message("idle"))
+        _, flow = await sip.next_packet()
+        assert await sip.next_closed() == flow
+        assert sip.transports.connection_count() == 1
+        kept.write(make_message("still there"))
+        assert (await sip.next_packet())[1] == needed[0]
+        for writer in (kept, idle):
+            await finish(writer)
+
+
 async def test_pings_keep_our_connections_and_find_dead_ones() -> None:
     closed = asyncio.Event()
     pings: list[bytes] = []
