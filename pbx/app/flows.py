@@ -7,6 +7,8 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, NamedTuple
 from zoneinfo import ZoneInfo
 
+import msgspec
+
 from media import protocol as media
 from pbx.app.outputs import Fetch, Notify, Query
 from pbx.app.sessions.dial import Dial
@@ -195,8 +197,7 @@ class FlowControl:
             return
         if isinstance(plan.session, Dial):
             plan.session.rounds = [
-                type(step)(targets=step.targets, seconds=min(step.seconds, output.timeout), failover=step.failover)
-                for step in plan.session.rounds
+                msgspec.structs.replace(step, seconds=min(step.seconds, output.timeout)) for step in plan.session.rounds
             ]
             plan.session.diversions = {}
             plan.session.confirm_digit = output.confirm_digit

@@ -61,7 +61,9 @@ class Outbound:
                 caller_name=caller_name,
                 rule=EMERGENCY if external.emergency is not None else "",
             )
-            rounds.append(Round(targets=(target,), seconds=trunk.ring_timeout, failover=True))
+            rounds.append(
+                Round(targets=(target,), seconds=trunk.ring_timeout, failover=True, technical=trunk.fail_over_on)
+            )
         return rounds
 
     def _order(self, choices: tuple[TrunkChoice, ...]) -> list[str]:

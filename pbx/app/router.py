@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
+import msgspec
+
 from pbx.app.outbound import Outbound
 from pbx.app.sessions.base import Session
 from pbx.app.sessions.dial import Dial, Round, Target
@@ -329,10 +331,8 @@ class Router:
                 rounds = self.outbound.rounds(call, found, anchor.device)
                 members.append(
                     [
-                        Round(
-                            targets=tuple(_delayed(t, delay) for t in r.targets),
-                            seconds=group.ring_seconds,
-                            failover=True,
+                        msgspec.structs.replace(
+                            r, targets=tuple(_delayed(t, delay) for t in r.targets), seconds=group.ring_seconds
                         )
                         for r in rounds
                     ]

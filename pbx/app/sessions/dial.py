@@ -41,6 +41,8 @@ class Round(msgspec.Struct, frozen=True, kw_only=True):
     seconds: float = 30.0
     failover: bool = False
     """The next round is another way to the same party: go on only when this one failed technically."""
+    technical: tuple[int, ...] = _TRY_NEXT_TRUNK
+    """Final responses that count as such."""
 
 
 class Dial(Session, kw_only=True):
@@ -189,7 +191,8 @@ class Dial(Session, kw_only=True):
             call.talkers = [talker for talker in call.talkers if talker != leg.id]
             ex.touch(call)
         self._note_failure(event)
-        decided = event.status in _TRY_NEXT_TRUNK or not self.rounds[self.round].failover
+        current = self.rounds[self.round]
+        decided = event.status in current.technical or not current.failover
         if event.status == 603 or (event.status in _BUSY and not decided):
             del self.rounds[self.round + 1 :]
         if not self.legs:
