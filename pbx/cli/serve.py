@@ -12,6 +12,7 @@ import click
 import structlog
 import uvloop
 
+from pbx.adapters.redaction import hide_numbers
 from pbx.cli.report import render
 from pbx.config.loader import load
 from pbx.config.model import Logging
@@ -84,6 +85,7 @@ def set_up_logging(settings: Logging) -> None:
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
             structlog.processors.format_exc_info,
+            *([hide_numbers] if settings.hide_numbers else []),
             renderer,
         ],
         wrapper_class=structlog.make_filtering_bound_logger(getattr(logging, settings.level.upper())),
