@@ -1,8 +1,8 @@
 """Who talks when: WebRTC's voice activity detector out of the ``webrtcvad-wheels`` package, called without the GIL.
 
-Its C functions are visible in the extension module of that package; they are looked up there once. Where they are not,
-an energy detector stands in: a frame is voiced if it is 9 dB above a noise floor that follows the quietest frames.
-Frames are 20 ms at 8 kHz.
+Its C functions are visible in the extension module of that package; they are looked up there once. Its word counts only
+for frames of at least -55 dBFS and 5 dB above a noise floor that follows the quietest frames; where it is missing, 9 dB
+above the floor is speech. Frames are 20 ms at 8 kHz.
 """
 
 from libc.math cimport log10
@@ -33,7 +33,9 @@ cdef process_fn process = NULL
 cdef destroy_fn destroy = NULL
 
 cdef float MARGIN_DB = 9.0     # of the energy detector, over the noise floor
+cdef float NATIVE_MARGIN_DB = 5.0
 cdef float LEAST_DB = -55.0    # quieter frames are never speech
+cdef float FLOOR_DB = -65.0    # the floor sinks no lower, or it would not be back in time for noise
 
 
 cdef bint vad_native() noexcept nogil:
@@ -77,15 +79,17 @@ cdef float frame_level_db(const int16_t* frame, int count) noexcept nogil:
 
 cdef bint vad_voiced(Vad* vad, const int16_t* frame, float energy_db) noexcept nogil:
     """Whether somebody speaks in this frame; ``energy_db`` is its :c:func:`frame_level_db`."""
-    if energy_db < LEAST_DB and vad.handle == NULL:
-        return False
-    if vad.handle != NULL:
-        return process(vad.handle, 8000, frame, VAD_FRAME) == 1
+    cdef bint native = vad.handle != NULL and process(vad.handle, 8000, frame, VAD_FRAME) == 1
     # Down at once, up 3 dB a second: speech does not raise the floor.
     if energy_db < vad.floor_db:
-        vad.floor_db = energy_db
+        vad.floor_db = energy_db if energy_db > FLOOR_DB else FLOOR_DB
     else:
         vad.floor_db += 0.06
+    # Also with WebRTC's detector: behind digital silence it takes the faintest noise for speech.
+    if energy_db < LEAST_DB:
+        return False
+    if vad.handle != NULL:
+        return native and energy_db > vad.floor_db + NATIVE_MARGIN_DB
     return energy_db > vad.floor_db + MARGIN_DB
 
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
+import webrtcvad
 from numpy.typing import NDArray
 
 from media import g711, tones
@@ -158,8 +159,21 @@ def test_nobody_speaks_is_a_human_who_waits() -> None:
 # --- talk -------------------------------------------------------------------------------------------------------------
 
 
-def test_webrtcs_detector_is_called_natively() -> None:
+def test_webrtcs_detector_is_called_natively(speaker: Speaker) -> None:
+    """Frame by frame as its own Python binding decides, but for frames too faint to be anybody."""
     assert vad.native
+    speech = say(speaker, "Good morning, how can I help you?")
+    call = np.concatenate([silence(500), speech, silence(500), (level.to_int16(compose(8000)) * 2)[:40_000], speech])
+    theirs = webrtcvad.Vad(3)
+    frames = [call[n : n + 160] for n in range(0, len(call) - 159, 160)]
+    expected = [theirs.is_speech(frame.tobytes(), 8000) for frame in frames]
+    ours = VoiceDetector(3).voiced(call)
+    faint = [level.rms_dbfs(level.to_float(frame)) < -40 for frame in frames]
+    clear = [n for n, quiet in enumerate(faint) if not quiet]
+    assert [ours[n] for n in clear] == [expected[n] for n in clear]
+    assert not any(a and not b for a, b in zip(ours, expected, strict=True))
+    by_energy = VoiceDetector(3, by_energy=True).voiced(call)
+    assert by_energy != ours
 
 
 @pytest.mark.parametrize("by_energy", [False, True])
