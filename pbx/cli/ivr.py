@@ -8,6 +8,7 @@ import click
 
 COMMANDS: dict[str, tuple[str, str, str]] = {
     # name: (module, its command, one line for --help)
+    "announce": ("pbx.cli.ivr_announce", "command", "Put an outage announcement in front of flows, at once."),
     "call": ("pbx.cli.ivr_call", "command", "Call a flow in the terminal with the keyboard."),
     "draw": ("pbx.cli.ivr_draw", "command", "Draw a flow as SVG, with counts of callers."),
     "rollback": ("pbx.cli.ivr_versions", "rollback", "Put an earlier version of a flow back."),

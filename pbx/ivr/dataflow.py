@@ -42,8 +42,9 @@ def _initial(flow: Flow) -> frozenset[str]:
 def _surely_set(flow: Flow) -> dict[str, frozenset[str]]:
     """For every step that can be reached: what is set on all ways to it (a greatest fixed point)."""
     before: dict[str, frozenset[str]] = {flow.start: _initial(flow)}
-    if flow.on_error:
-        before[flow.on_error] = _initial(flow)
+    for name in (flow.entry, flow.on_error):
+        if name:
+            before[name] = _initial(flow)
     todo = list(before)
     while todo:
         name = todo.pop()

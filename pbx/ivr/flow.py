@@ -61,6 +61,8 @@ class Flow:
     steps: Mapping[str, Step]
     start: str
     on_error: str | None
+    entry: str = ""
+    """The flow's own first step where an announcement was put in front of it; otherwise empty."""
     library: Mapping[str, Flow] = field(default_factory=dict, repr=False)
     """All flows that were loaded together, this one too."""
 

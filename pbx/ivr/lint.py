@@ -97,7 +97,7 @@ class _Lint:
         self.flows = flows
         self.tree = tree or Node(None, Mark(str(Path(flow.folder) / "flow.yaml"), 1, 1))
         self.graph = full_graph(flow)
-        starts = [flow.start, *([flow.on_error] if flow.on_error else [])]
+        starts = [name for name in (flow.start, flow.entry, flow.on_error) if name]
         self.reached = reach(self.graph, starts)
 
     def check(self) -> Iterator[Problem]:

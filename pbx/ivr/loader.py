@@ -17,6 +17,8 @@ from pbx.core.problems import Problem
 from pbx.core.yaml_tree import Mark, Node, parse_yaml
 from pbx.ivr.flow import Flow, Step
 from pbx.ivr.options import NamedPrompt, PromptItem, Target
+from pbx.ivr.outage import FILE as OUTAGE_FILE
+from pbx.ivr.outage import put_in_front, read_outage
 from pbx.ivr.schema import FlowModel, key_mark, locate, mark_of, suggest, tell_errors
 from pbx.ivr.verbs import all_verbs
 
@@ -39,7 +41,11 @@ def load_flow(folder: Path, text: str | None = None) -> tuple[Flow | None, list[
     tree, problems = parse_yaml(text, str(file))
     if tree is None or problems:
         return None, problems or [Problem(str(file), 1, 1, "the file is empty", "a flow with nodes")]
-    return _Builder(folder, text, tree).build()
+    flow, problems = _Builder(folder, text, tree).build()
+    outage, wrong = read_outage(folder)
+    if flow is None or wrong:
+        return None, problems + wrong
+    return (flow if outage is None else put_in_front(flow, outage)), []
 
 
 def link(flows: Iterable[Flow]) -> dict[str, Flow]:
@@ -64,8 +70,11 @@ def load_flows(root: Path) -> tuple[dict[str, Flow], list[Problem]]:
 
 
 def hash_folder(folder: Path, text: str) -> str:
-    """The version of a flow: a hash of its text and its recordings."""
+    """The version of a flow: a hash of its text, its recordings and its announcement."""
     digest = hashlib.sha256(text.encode())
+    outage = folder / OUTAGE_FILE
+    if outage.is_file():
+        digest.update(b"outage" + outage.read_bytes())
     for path in sorted((folder / "prompts").rglob("*")):
         if path.suffix.lower() in AUDIO and path.is_file():
             digest.update(str(path.relative_to(folder)).encode())
