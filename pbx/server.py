@@ -34,7 +34,7 @@ from pbx.app.settings import Settings
 from pbx.app.switch import Switch
 from pbx.config.diff import ReloadReport, compare
 from pbx.config.loader import examine
-from pbx.config.model import Configuration, Gateway
+from pbx.config.model import Configuration, Gateway, User
 from pbx.config.secrets import Secrets, open_secrets
 from pbx.config.voices import encode_voices
 from pbx.core.problems import ConfigurationErrors, has_errors
@@ -344,6 +344,7 @@ class Server:
             wall=time.time,
             directory=_directory(configuration),
             origins=configuration.http.origins,
+            max_backlog=configuration.limits.cti_buffer,
         )
         self.runtime.on_done = self.desk.done
         self.runtime.on_broadcast = lambda message: self.desk.broadcast(
@@ -560,7 +561,7 @@ def _users(configuration: Configuration, secrets: Secrets) -> list[ConfiguredUse
             name=user.name,
             role=user.role,
             agent=user.agent or "",
-            teams=user.teams,
+            teams=_teams_of(user, configuration),
             password_hash=user.password_hash or "",
             password=secrets.reveal(user.password) if user.password else "",
             token=secrets.reveal(user.token) if user.token else "",
@@ -576,6 +577,13 @@ def _write_voices(path: Path, configuration: Configuration, secrets: Secrets) ->
     path.touch(mode=0o600)
     path.write_bytes(encode_voices(configuration.speech, secrets.reveal))
     return path
+
+
+def _teams_of(user: User, configuration: Configuration) -> tuple[str, ...]:
+    """Those it names, and those that name it, or its agent, as their supervisor."""
+    names = {user.name, user.agent}
+    led = (team.name for team in configuration.teams.values() if names & set(team.supervisors))
+    return tuple(dict.fromkeys((*user.teams, *led)))
 
 
 def _gateway_spec(configuration: Configuration, gateway: Gateway, secrets: Secrets) -> GatewaySpec:

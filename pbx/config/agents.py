@@ -91,8 +91,6 @@ class NotReadyReason(Model):
     """Dialled after the not-ready code."""
     limit: Seconds = 0.0
     """An alarm after this; 0: never."""
-    paid: bool = True
-    """Counts as working time in reports."""
 
 
 class Disposition(Model):
@@ -104,8 +102,6 @@ class Disposition(Model):
     """For people."""
     queues: tuple[Name, ...] = ()
     """Offered in these queues; empty: in all."""
-    success: bool = True
-    """Counts as solved in reports."""
 
 
 class SystemReasons(Model):

@@ -13,7 +13,6 @@ from pbx.config.base import (
     Bytes,
     ConfigPath,
     CountryCode,
-    Digits,
     Language,
     Model,
     Name,
@@ -126,8 +125,6 @@ class Sip(Model):
     """Where SIP is spoken."""
     realm: Annotated[str, Field(pattern=r'^[^"\\\s]{1,100}$')] = "tandem"
     """Digest realm. Part of every HA1: changing it makes hashes written in the configuration worthless."""
-    domains: tuple[str, ...] = ()
-    """Names under which phones address this server, beside the addresses of its listeners and the realm."""
     external_address: IPvAnyAddress | None = None
     """Address of this host as seen from outside, when it is behind NAT."""
     local_networks: Networks = LOCAL_NETWORKS
@@ -182,8 +179,6 @@ class Rtp(Model):
     """Last port."""
     timeout: Seconds = 30.0
     """Without a packet for so long a talking leg counts as dead; 0: never."""
-    dscp: Annotated[int, Field(ge=0, le=63)] = 46
-    """DiffServ code point of RTP packets (46 is EF)."""
 
     @model_validator(mode="after")
     def _check_range(self) -> Rtp:
@@ -249,8 +244,6 @@ class Storage(Model):
     """Empty: SQLite in the data folder. postgresql://user@host/database for PostgreSQL; its password goes below."""
     password: Secret | None = None
     """Password of the database user."""
-    flush_interval: Seconds = 0.05
-    """Events are written in batches this far apart."""
     event_retention: Seconds = 400 * 86400.0
     """Events and call records older than this are deleted; 0: never."""
 
@@ -279,10 +272,6 @@ class Locale(Model):
     """Language where a flow, queue or call has none."""
     languages: tuple[Language, ...] = ("zh", "en")
     """Languages that callers can be served in."""
-    trunk_prefix: Digits = "0"
-    """National trunk prefix, dialled before an area code."""
-    international_prefix: Digits = "00"
-    """Dialled before a country code."""
 
     @model_validator(mode="after")
     def _check_language(self) -> Locale:
@@ -299,14 +288,10 @@ class Limits(Model):
     """Calls at the same time."""
     calls_per_second: Annotated[float, Field(gt=0)] = 100.0
     """New calls a second."""
-    max_registrations: Annotated[int, Field(ge=0)] = 100_000
-    """Bindings of phones altogether."""
     max_call_duration: Seconds = 4 * 3600.0
     """A call is ended after this; 0: never."""
-    max_ivr_steps: Annotated[int, Field(ge=100)] = 10_000
-    """Flow nodes one call may pass; ends flows that run in circles."""
-    cti_buffer: Annotated[int, Field(ge=10)] = 2000
-    """Events that may wait for a slow CTI client before it is closed."""
+    cti_buffer: Annotated[Bytes, Field(ge=65536)] = 4 * 2**20
+    """What may wait for a slow CTI client before it is closed."""
 
 
 class Guard(Model):
