@@ -57,6 +57,10 @@ class Invite(Command, frozen=True, kw_only=True):
     """Seconds of ringing after which the call is cancelled; ends with cause 408."""
     max_forwards: int = 70
     """One less than that of the call this one carries on, so that loops between exchanges end."""
+    reliable: bool = True
+    """False: do not offer 100rel, to a peer that mishandles it."""
+    update: bool = True
+    """False: never send UPDATE on this leg, whatever the peer allows."""
 
 
 class Progress(Command, frozen=True, kw_only=True):
@@ -66,6 +70,8 @@ class Progress(Command, frozen=True, kw_only=True):
     status: int = 180
     sdp: bytes | None = None
     headers: tuple[tuple[str, str], ...] = ()
+    reliable: bool = True
+    """False: reliably only where the caller requires it, not where it just supports it."""
 
 
 class Accept(Command, frozen=True, kw_only=True):
@@ -74,6 +80,8 @@ class Accept(Command, frozen=True, kw_only=True):
     leg: str
     sdp: bytes
     headers: tuple[tuple[str, str], ...] = ()
+    update: bool = True
+    """False: never send UPDATE on this leg, whatever the peer allows."""
 
 
 class Acknowledge(Command, frozen=True, kw_only=True):

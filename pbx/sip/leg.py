@@ -45,6 +45,7 @@ class Leg:
         "id",
         "local_sdp",
         "modification",
+        "never_update",
         "origin",
         "phase",
         "referrals",
@@ -60,6 +61,7 @@ class Leg:
         self.origin: Origin | None = None
         self.allows: frozenset[str] = frozenset()
         """Methods the peer said it takes, in capitals; empty: it did not say."""
+        self.never_update = False
         self.local_sdp: bytes | None = None
         """Last session description we sent."""
         self.remote_sdp: bytes | None = None
@@ -145,6 +147,11 @@ class Leg:
         """End a confirmed leg; unanswered ones do it their own way."""
         self.end("local", cause=command.cause, reason=command.reason)
         self.send_bye(command.cause)
+
+    @property
+    def may_update(self) -> bool:
+        """UPDATE can be sent."""
+        return "UPDATE" in self.allows and not self.never_update
 
     # --- requests inside the dialog -----------------------------------------------------------------------------
 
@@ -232,6 +239,7 @@ class Leg:
             "dialog": self.dialog.to_state(),
             "owns_call_id": self.owns_call_id,
             "allows": sorted(self.allows),
+            "never_update": self.never_update,
             "local_sdp": self.local_sdp,
             "remote_sdp": self.remote_sdp,
             "origin": [self.origin.kind, self.origin.name] if self.origin else None,

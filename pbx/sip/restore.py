@@ -30,6 +30,7 @@ def restore_leg(endpoint: Endpoint, state: dict[str, Any]) -> None:
     leg = RestoredLeg(endpoint, state["leg"], dialog)
     leg.owns_call_id = bool(state["owns_call_id"])
     leg.allows = frozenset(state["allows"])
+    leg.never_update = bool(state.get("never_update", False))
     leg.local_sdp = state["local_sdp"]
     leg.remote_sdp = state["remote_sdp"]
     if state["origin"]:

@@ -96,13 +96,13 @@ class Modification:
     def _can_update_early(self) -> bool:
         leg = self._leg
         complete = leg.local_sdp is not None and leg.remote_sdp is not None and bool(leg.dialog.remote_tag)
-        return complete and "UPDATE" in leg.allows and leg.phase == "early" and self._queue[0][1] is not None
+        return complete and leg.may_update and leg.phase == "early" and self._queue[0][1] is not None
 
     def _send(self, proof: str) -> None:
         leg, endpoint = self._leg, self._leg.endpoint
         assert self._current is not None
         kind, sdp = self._current
-        update = not leg.is_confirmed or (kind == REFRESH and "UPDATE" in leg.allows)
+        update = not leg.is_confirmed or (kind == REFRESH and leg.may_update)
         if kind == REFRESH and update:
             sdp = None
         timer = leg.session.offer(self._min_se)

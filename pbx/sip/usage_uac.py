@@ -63,6 +63,7 @@ class OutgoingLeg(Leg):
         super().__init__(endpoint, command.leg, base)
         self.credentials = command.credentials
         self.local_sdp = command.sdp
+        self.never_update = not command.update
         self._command = command
         self._forks: dict[str, Dialog] = {}
         """Early dialogs by the peer's tag."""
@@ -89,7 +90,8 @@ class OutgoingLeg(Leg):
         self._attempts += 1
         self._provisional = False
         # Without an offer of ours a reliable 18x would bring one that only PRACK could answer.
-        supported = ", ".join(SUPPORTED if command.sdp is not None else SUPPORTED[1:])
+        reliable = command.reliable and command.sdp is not None
+        supported = ", ".join(SUPPORTED if reliable else SUPPORTED[1:])
         headers = (
             f"{dialog.make_head('INVITE', dialog.local_cseq)}{endpoint.get_contact_line(dialog.flow)}{ALLOW_LINE}"
             f"Supported: {supported}\r\n{self.session.offer(self._min_se)}{endpoint.user_agent_line}"

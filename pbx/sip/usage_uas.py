@@ -65,7 +65,7 @@ class IncomingLeg(Leg):
         if "100rel" in self.invite.tokens("require"):
             return True
         # A late offer in a reliable response would have to be answered in PRACK; the 2xx carries it instead.
-        wanted = self.endpoint.settings.reliable_provisionals and command.sdp is not None
+        wanted = command.reliable and self.endpoint.settings.reliable_provisionals and command.sdp is not None
         return wanted and self.remote_sdp is not None and "100rel" in self.invite.tokens("supported")
 
     def accept(self, command: Accept) -> None:
@@ -75,6 +75,7 @@ class IncomingLeg(Leg):
             # RFC 3262 section 3: no 2xx while a reliable response with SDP is unacknowledged.
             self._provisionals.wait(lambda: self.accept(command))
             return
+        self.never_update = not command.update
         timer = self.session.accept(self.invite)
         headers = f"{self._common_headers()}{SUPPORTED_LINE}{timer}{format_headers(command.headers)}"
         body = b"" if self._answered_early else command.sdp

@@ -663,3 +663,26 @@ def test_requests_after_the_end_of_a_call_whose_bye_is_out() -> None:
     peer.receive(peer.request("BYE"))
     assert peer.lines() == ["BYE", "481 INFO", "481 INVITE", "200 BYE"]
     peer.assert_idle()
+
+
+# --- peers with quirks ----------------------------------------------------------------------------------------------
+
+
+def test_no_100rel_and_no_update_where_a_peer_cannot() -> None:
+    peer = Peer()
+    invite = peer.call_out(reliable=False, update=False)
+    assert "100rel" not in invite.header("Supported")
+    peer.answer(invite, "Allow: UPDATE", "Session-Expires: 200;refresher=uac", "Supported: timer")
+    peer.wait(100)
+    assert peer.last("INVITE").body == OFFER and "UPDATE" not in peer.lines()
+
+
+def test_incoming_call_of_a_peer_with_quirks() -> None:
+    peer = Peer()
+    leg = peer.call_in("Supported: 100rel, timer", "Allow: UPDATE", "Session-Expires: 200;refresher=uas")
+    peer.command(Progress(leg=leg, status=183, sdp=ANSWER, reliable=False))
+    assert not peer.last("183 INVITE").header("RSeq")
+    peer.command(Accept(leg=leg, sdp=ANSWER, update=False))
+    peer.ack()
+    peer.wait(100)
+    assert "INVITE" in peer.lines() and "UPDATE" not in peer.lines()
