@@ -3,10 +3,11 @@
 Packets wait in slots by sequence number; a tick takes 20 ms. The depth adapts by itself: a packet that is not
 there in time is concealed and *waited for*, which makes the buffer one packet deeper; when for two seconds
 there was always a packet to spare, one is taken out, faded over its neighbour. A hole with later packets behind
-it is a loss: concealed, and not waited for. A talkspurt after silence starts at the smallest depth again.
+it is taken for a loss: concealed, and not waited for; should the packet come after all, the buffer gets deeper. A talkspurt after silence starts at the smallest depth again.
 """
 
 from libc.stdint cimport int16_t, int32_t, int64_t, uint8_t, uint16_t, uint32_t
+from libc.stdlib cimport calloc, free
 from libc.string cimport memcpy, memmove, memset
 
 from media.codecs.opus cimport opus_recover
@@ -39,6 +40,7 @@ cdef void reset_jitter(Jitter* jitter) noexcept nogil:
     jitter.fifo_count = 0
     jitter.lossrun = 0
     jitter.surplus = 0
+    jitter.grow = 0
     jitter.fill_ticks = 0
 
 
@@ -55,6 +57,7 @@ cdef void put_packet(Jitter* jitter, Packet* packet, uint8_t kind) noexcept nogi
         distance = seq_diff(packet.seq, jitter.next_seq)
         if distance < 0 and distance > -200 and jitter.started:
             jitter.late += 1
+            jitter.grow = 1
             return
         if distance >= JITTER_SLOTS or distance <= -JITTER_SLOTS:
             reset_jitter(jitter)
@@ -143,6 +146,15 @@ cdef int pull_frame(Leg* leg, int16_t* out, int count) noexcept nogil:
         jitter.lossrun = 0
     while jitter.fifo_count < count:
         slot = &jitter.slots[jitter.next_seq & (JITTER_SLOTS - 1)]
+        if jitter.grow and jitter.held > 0 and jitter.lossrun == 0:
+            # Deeper by one frame, where a frame is made up once instead of many being late.
+            jitter.grow = 0
+            jitter.inserted += 1
+            _conceal(leg, jitter.fifo + jitter.fifo_count, count)
+            jitter.fifo_count += count
+            jitter.lossrun = 1
+            jitter.surplus = 0
+            continue
         if slot.used and slot.seq == jitter.next_seq:
             made = _decode(leg, slot, jitter.fifo + jitter.fifo_count, FIFO_CAPACITY - jitter.fifo_count)
             slot.used = 0
@@ -205,3 +217,48 @@ cdef void _shrink(Leg* leg, int16_t* out, int count) noexcept nogil:
     if made > count:
         jitter.fifo_count = made - count
         memmove(jitter.fifo, jitter.fifo + count, jitter.fifo_count * 2)
+
+
+cdef class JitterBench:
+    """The buffer of a G.711 leg driven by hand, for tests and tables: no sockets, no clock."""
+
+    cdef Leg* _leg
+
+    def __cinit__(self, int law=0):
+        self._leg = <Leg*>calloc(1, sizeof(Leg))
+        if self._leg == NULL:
+            raise MemoryError
+        self._leg.jitter = <Jitter*>calloc(1, sizeof(Jitter))
+        if self._leg.jitter == NULL:
+            raise MemoryError
+        self._leg.jitter.target = 2
+
+    def __dealloc__(self):
+        if self._leg != NULL:
+            free(self._leg.jitter)
+            free(self._leg)
+
+    def put(self, int seq, uint32_t ts, bytes payload, int law=0) -> None:
+        """A packet arrives."""
+        cdef Packet packet
+        cdef bytes kept = payload
+        packet.payload_type = 0
+        packet.marker = 0
+        packet.seq = <uint16_t>seq
+        packet.ts = ts
+        packet.ssrc = 1
+        packet.payload = <uint8_t*><char*>kept
+        packet.size = len(payload)
+        put_packet(self._leg.jitter, &packet, <uint8_t>law)
+
+    def pull(self) -> bytes:
+        """The next 20 ms as 160 host-order samples."""
+        cdef int16_t[160] out
+        pull_frame(self._leg, out, 160)
+        return (<char*>out)[:320]
+
+    @property
+    def counts(self):
+        """(late, concealed, waited for, taken out, held)"""
+        cdef Jitter* jitter = self._leg.jitter
+        return jitter.late, jitter.concealed, jitter.inserted, jitter.shrunk, jitter.held

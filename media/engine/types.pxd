@@ -148,6 +148,7 @@ cdef struct Jitter:
     int lossrun                # consecutive concealed frames
     int last_kind              # codec of the last decoded packet
     int surplus                # ticks above target
+    int grow                   # a packet came after its turn: wait one frame longer
     int fifo_count
     int16_t fifo[2560]         # decoded, not yet played
     Plc plc
