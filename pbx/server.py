@@ -32,6 +32,7 @@ from pbx.adapters.webhooks import Webhooks
 from pbx.app.exchange import Exchange
 from pbx.app.settings import Settings
 from pbx.app.switch import Switch
+from pbx.config.check_environment import find_prompt
 from pbx.config.diff import ReloadReport, compare
 from pbx.config.loader import examine
 from pbx.config.model import Configuration, Gateway, User
@@ -121,7 +122,7 @@ class Server:
         self.edge.build(configuration, local)
         stack = self._make_stack(configuration, secrets)
         switch = Switch(
-            Settings(configuration, reveal=secrets.reveal, find_source=find_source, version=VERSION),
+            _settings(configuration, secrets),
             stack,
             self.registrar,
             flows,
@@ -242,7 +243,7 @@ class Server:
         local = self._identity(configuration)
         await self.edge.configure(configuration, secrets.reveal, local)
         switch.exchange.stack.configure(self.edge.policy, local)
-        settings = Settings(configuration, reveal=secrets.reveal, find_source=find_source, version=VERSION)
+        settings = _settings(configuration, secrets)
         runtime.perform(switch.configure(settings, flows, changes, runtime.clock()))
         await asyncio.to_thread(self.users.sync_configuration, _users(configuration, secrets), time.time())
         self.desk.configure(_directory(configuration))
@@ -577,6 +578,19 @@ def _write_voices(path: Path, configuration: Configuration, secrets: Secrets) ->
     path.touch(mode=0o600)
     path.write_bytes(encode_voices(configuration.speech, secrets.reveal))
     return path
+
+
+def _settings(configuration: Configuration, secrets: Secrets) -> Settings:
+    def locate_prompt(name: str, language: str) -> str:
+        return str(find_prompt(configuration, name, language) or "")
+
+    return Settings(
+        configuration,
+        reveal=secrets.reveal,
+        find_prompt=lru_cache(maxsize=1000)(locate_prompt),
+        find_source=find_source,
+        version=VERSION,
+    )
 
 
 def _teams_of(user: User, configuration: Configuration) -> tuple[str, ...]:
