@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Coroutine
-from typing import Any, Protocol
+from typing import Any, Protocol, cast
 from urllib.parse import urlsplit
 
 from websockets.exceptions import InvalidHandshake
@@ -74,11 +74,11 @@ class CtiSocket(asyncio.Protocol):
     # --- transport ------------------------------------------------------------------------------------------------
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
+        # uvloop's transports are not derived from asyncio.Transport: they only do the same.
+        self._transport = cast(asyncio.Transport, transport)
         peername = transport.get_extra_info("peername")
         self.address = str(peername[0]) if peername else ""
-        transport.set_write_buffer_limits(high=262_144)
+        self._transport.set_write_buffer_limits(high=262_144)
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._protocol.receive_eof()
