@@ -247,10 +247,8 @@ class Incoming:
             endpoint.emit(output)
 
     def _on_subscribe(self, tx: Transaction, packet: Packet) -> None:
-        if not self._subscriptions.check(tx, packet):
-            return
         origin = self._identify(tx, packet)
-        if origin is not None:
+        if origin is not None and self._subscriptions.check(tx, packet):
             self._subscriptions.start(tx, packet, origin)
 
     def _on_message(self, tx: Transaction, packet: Packet) -> None:
