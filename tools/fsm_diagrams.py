@@ -16,8 +16,9 @@ from pbx.sip import fsm, fsm_ict, fsm_ist, fsm_nict, fsm_nist
 TARGET = Path(__file__).parent.parent / "docs" / "sip-transactions.md"
 HEAD = """# The four SIP transactions
 
-Drawn by `python -m tools.fsm_diagrams` from the tables in `pbx/sip/fsm_*.py`; a test keeps this page current. Edges read
-*input / actions*. Single letters are the timers of RFC 3261 table 4; an input that has no edge in a state is ignored there.
+Drawn by `python -m tools.fsm_diagrams` from the tables in `pbx/sip/fsm_*.py`; a test keeps this page current.
+Edges read *input / actions*. Single letters are the timers of RFC 3261 table 4. An input without an edge in a state
+is ignored there.
 """
 
 
