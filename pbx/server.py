@@ -8,6 +8,7 @@ import re
 import secrets as randomness
 import time
 from collections.abc import Callable, Mapping, Sequence
+from functools import lru_cache
 from importlib import import_module, metadata
 from pathlib import Path
 
