@@ -14,6 +14,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "check": ("pbx.cli.check", "Say everything that is wrong with configuration and flows."),
     "ivr": ("pbx.cli.ivr", "Flows: test, call, draw, compare versions."),
     "password": ("pbx.cli.password", "Hash a password for the configuration."),
+    "prompts": ("pbx.cli.prompts", "What flows say: list, script, recordings, rendering."),
     "reload": ("pbx.cli.reload", "Let the running server take over a changed configuration."),
     "serve": ("pbx.cli.serve", "Run the server."),
     "schemas": ("pbx.cli.schemas", "Write the JSON Schemas of the configuration for editors."),
