@@ -249,11 +249,14 @@ class Registrar:
             raise PeerFault(403, "Too Many Contacts")
         outputs: list[Output] = []
         for wish in wishes:
-            old = present.get(wish.key)
+            old = self._bindings.get(extension, {}).get(wish.key)
             if not wish.expires:
                 if old is not None:
                     outputs.append(self._drop(old, "request"))
                 continue
+            if old is not None and old.contact != wish.contact:
+                # The same phone under another URI (RFC 5626), or the same URI written differently.
+                outputs.append(self._drop(old, "replaced"))
             outputs += self._drop_predecessors(extension, wish)
             binding = Binding(
                 extension,
@@ -276,13 +279,16 @@ class Registrar:
         return outputs
 
     def _drop_predecessors(self, extension: str, wish: _Wish) -> list[Output]:
-        """The same instance under another contact without reg-id is the same phone before it moved or restarted."""
-        if not wish.instance or wish.reg_id:
-            return []
+        """What is the same phone before it moved or restarted: its instance under another contact without reg-id, or
+        its contact without (or with) an instance. Two flows of one instance (RFC 5626) may share a contact."""
         return [
             self._drop(binding, "replaced")
             for binding in list(self._bindings.get(extension, {}).values())
-            if binding.instance == wish.instance and not binding.reg_id and binding.key != wish.key
+            if binding.key != wish.key
+            and (
+                (wish.instance and binding.instance == wish.instance and not binding.reg_id and not wish.reg_id)
+                or (binding.contact == wish.contact and not (binding.reg_id and wish.reg_id))
+            )
         ]
 
     def _drop_oldest(self, extension: str) -> list[Output]:

@@ -77,9 +77,18 @@ def test_a_refresh_moves_the_time_and_says_so() -> None:
     send(registrar, make_register(PHONE))
     _, outputs = send(registrar, make_register("<SIP:1001@192.0.2.7:5062>"), now=200.0)
     assert [(e.refreshed, e.expires_at) for e in outputs if isinstance(e, Registered)] == [(False, 3800.0)]
+    assert isinstance(outputs[0], Unregistered)
     _, outputs = send(registrar, make_register("<SIP:1001@192.0.2.7:5062>"), now=300.0)
     assert [(e.refreshed, e.expires_at) for e in outputs if isinstance(e, Registered)] == [(True, 3900.0)]
     assert len(registrar) == 1
+
+
+def test_the_same_contact_written_differently_replaces_what_storage_knows() -> None:
+    registrar = Registrar()
+    send(registrar, make_register("<sip:1001@Host.example>"))
+    _, outputs = send(registrar, make_register("<sip:1001@host.EXAMPLE>"))
+    assert outputs[0] == Unregistered(extension="1001", contact="sip:1001@Host.example", reason="replaced")
+    assert [o.contact for o in outputs if isinstance(o, Registered)] == ["sip:1001@host.EXAMPLE"]
 
 
 def test_a_new_address_behind_nat_is_a_change_of_the_same_contact() -> None:
@@ -248,7 +257,8 @@ def test_outbound_instance_and_reg_id_are_one_binding() -> None:
     assert values(reply, "Flow-Timer") == ["120"]
     other = WS._replace(connection=9)
     _, outputs = send(registrar, make_register(f"<sip:y@b.invalid;transport=ws>{INSTANCE};reg-id=1"), other)
-    assert len(outputs) == 1
+    assert outputs[0] == Unregistered(extension="1001", contact="sip:x@a.invalid;transport=ws", reason="replaced")
+    assert len(outputs) == 2
     send(registrar, make_register(f"<sip:z@c.invalid;transport=ws>{INSTANCE};reg-id=2"), WS)
     assert uris(registrar) == ["sip:y@b.invalid;transport=ws", "sip:z@c.invalid;transport=ws"]
     assert registrar.flow_closed(other, 101.0) == [
