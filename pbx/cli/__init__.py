@@ -11,16 +11,20 @@ import click
 COMMANDS: dict[str, tuple[str, str]] = {
     # name: (module, one line for --help)
     "bans": ("pbx.cli.bans", "Who is shut out, and for how long."),
+    "cdr": ("pbx.cli.cdr", "Search call records; show one call from ring to wrap-up."),
     "check": ("pbx.cli.check", "Say everything that is wrong with configuration and flows."),
+    "cti": ("pbx.cli.cti", "Follow events and give commands over the CTI socket."),
+    "events": ("pbx.cli.events", "Read the event log."),
     "ivr": ("pbx.cli.ivr", "Flows: test, call, draw, compare versions."),
     "password": ("pbx.cli.password", "Hash a password for the configuration."),
     "prompts": ("pbx.cli.prompts", "What flows say: list, script, recordings, rendering."),
     "reload": ("pbx.cli.reload", "Let the running server take over a changed configuration."),
-    "serve": ("pbx.cli.serve", "Run the server."),
     "schemas": ("pbx.cli.schemas", "Write the JSON Schemas of the configuration for editors."),
+    "serve": ("pbx.cli.serve", "Run the server."),
     "simulate": ("pbx.cli.simulate", "Simulate queues and agents with the real ACD, beside Erlang."),
-    "trace": ("pbx.cli.trace", "The SIP messages of a call as a ladder, or for Wireshark."),
     "status": ("pbx.cli.status", "Show how the running server does."),
+    "trace": ("pbx.cli.trace", "The SIP messages of a call as a ladder, or for Wireshark."),
+    "user": ("pbx.cli.users", "Users of the HTTP API and the CTI socket, and their tokens."),
 }
 """The subcommands, in the order of the alphabet."""
 
