@@ -35,6 +35,23 @@ def check_variables(flow: Flow, graph: Mapping[str, frozenset[str]]) -> Iterator
                 yield step.mark.problem(f"the variable {variable!r} is never set", "a variable of this flow")
 
 
+def check_secrets(flow: Flow) -> Iterator[Problem]:
+    """Card data in texts that are shown or spoken: they would come out as ``***``."""
+    secret = frozenset().union(*(step.verb.secret_writes(step.options) for step in flow.steps.values()))
+    if not secret:
+        return
+    for step in flow.steps.values():
+        if step.verb.name in ("http", "sql", "set"):
+            continue
+        told = {name for _, template in find_all(step.options, Template) for name in template.names & secret}
+        if told:
+            yield step.mark.problem(
+                f"this {step.verb.name} tells of the card data {', '.join(sorted(map(repr, told)))}",
+                "other variables",
+                "callers and agents would get ***",
+            )._replace(severity="warning")
+
+
 def _initial(flow: Flow) -> frozenset[str]:
     return ALWAYS_SET | frozenset(flow.variables) | frozenset(flow.arguments)
 

@@ -6,6 +6,7 @@ the clock for the first digit runs, then the one between digits.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
@@ -24,6 +25,11 @@ from pbx.ivr.messages import (
 from pbx.ivr.options import PromptItem
 from pbx.ivr.run import Run
 
+SPOKEN_DIGITS = {
+    **dict(zip("zero one two three four five six seven eight nine".split(), "0123456789", strict=True)),
+    **dict(zip("零一二三四五六七八九", "0123456789", strict=True)),
+    "oh": "0", "o": "0", "〇": "0", "幺": "1", "两": "2",
+}  # fmt: skip
 Verdict = Literal["complete", "more", "wrong"]
 
 
@@ -82,7 +88,7 @@ def feed(run: Run, what: Gathering, event: Input) -> Gathered | None:
             run.wait(what.timeout)
         return None
     if isinstance(event, Recognised):
-        return _take_speech(run, event)
+        return _take_speech(run, what, event)
     if isinstance(event, Expired):
         return _take_silence(run, what)
     return None
@@ -131,7 +137,7 @@ def _may_grow(what: Gathering, digits: str) -> bool:
     return any(what.judge(digits + more) != "wrong" for more in "0123456789*#" if more not in what.terminators)
 
 
-def _take_speech(run: Run, event: Recognised) -> Gathered | None:
+def _take_speech(run: Run, what: Gathering, event: Recognised) -> Gathered | None:
     if event.request != run.local.get("listening"):
         return None
     run.local["listening"] = ""
@@ -140,6 +146,9 @@ def _take_speech(run: Run, event: Recognised) -> Gathered | None:
     playing, run.local["playing"] = run.local["playing"], ""
     if playing and run.state.open.pop(playing, None):
         run.put(StopPlay(playing))
+    if what.speech_digits:
+        digits = read_spoken_digits(event.text)
+        return Gathered("digits", digits, bool(digits) and what.judge(digits) == "complete")
     return Gathered("speech", event.text)
 
 
@@ -156,6 +165,23 @@ def _stop_listening(run: Run) -> None:
     listening, run.local["listening"] = run.local["listening"], ""
     if listening and run.state.open.pop(listening, None):
         run.put(StopListening(listening))
+
+
+def read_spoken_digits(text: str) -> str:
+    """The digits somebody said, in English words, Chinese characters or figures; empty if there is anything else."""
+    words = re.findall(r"[a-z]+|\d|[^\sa-z\d]", text.casefold().replace("-", " ").replace(",", " "))
+    digits: list[str] = []
+    times = 1
+    for word in words:
+        if word in ("double", "triple"):
+            times = 2 if word == "double" else 3
+            continue
+        digit = word if word.isdigit() and word.isascii() else SPOKEN_DIGITS.get(word, "")
+        if not digit:
+            return ""
+        digits.append(digit * times)
+        times = 1
+    return "".join(digits)
 
 
 def judge_keys(keys: frozenset[str]) -> Callable[[str], Verdict]:

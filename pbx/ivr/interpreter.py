@@ -92,7 +92,7 @@ class Interpreter:
         if isinstance(event, m.Digit):
             if event.digit not in m.ALL_DIGITS or len(event.digit) != 1 or run.state.gone:
                 return []
-            if not run.step.verb.takes_digits:
+            if run.state.astray or not run.step.verb.takes_digits:
                 run.state.ahead = (run.state.ahead + event.digit)[:MAX_AHEAD]
                 return []
         self._resume(event)
@@ -109,8 +109,11 @@ class Interpreter:
         run.deadline = None
         if run.state.gone:
             self._end("hung_up")
-            return self._drained()
-        self._resume(m.Expired())
+        elif run.state.astray:
+            run.state.astray = False
+            self._walk(run.flow.start)
+        else:
+            self._resume(m.Expired())
         return self._drained()
 
     def next_deadline(self) -> Deadline | None:
@@ -170,7 +173,8 @@ class Interpreter:
     ) -> Interpreter:
         """Take a call's flow up again from :meth:`state`; ``flow`` is the flow the call began with.
 
-        ``wall``: local time now, so that the time in between counts; without it none has passed.
+        ``wall``: local time now, so that the time in between counts; without it none has passed. Where ``flow`` is
+        another version that lacks the step the call was at, the flow begins again at the next :meth:`expire`.
         """
         data = dict(state)
         call = msgspec.convert(data.pop("call"), m.CallFacts)
@@ -185,7 +189,20 @@ class Interpreter:
             gap = max(0.0, (wall - began).total_seconds() - run.state.elapsed)
         run.started = now - run.state.elapsed - gap
         run.deadline = None if run.state.remaining is None else now + run.state.remaining - gap
+        if not self._fits():
+            run.flow = flow
+            run.state.flow, run.state.step, run.state.astray = flow.name, flow.start, True
+            run.state.stack, run.state.local, run.state.open = [], {}, {}
+            run.deadline = now
         return self
+
+    def _fits(self) -> bool:
+        """Whether the flow has the step that waits and those that wait for sub-flows."""
+        run = self._run
+        frames = [(frame.flow, frame.step) for frame in run.state.stack]
+        places = [(run.state.flow, run.state.step), *frames]
+        flows = {**run.flow.library, self._main.name: self._main}
+        return all(name in flows and step in flows[name].steps for name, step in places)
 
     # --- the way from step to step
 

@@ -9,7 +9,7 @@ from pbx.core.destination import parse_destination
 from pbx.core.problems import Problem, has_errors, sort_problems
 from pbx.core.references import References
 from pbx.core.yaml_tree import Mark, Node, parse_yaml
-from pbx.ivr.dataflow import check_variables
+from pbx.ivr.dataflow import check_secrets, check_variables
 from pbx.ivr.expressions import BASE_FUNCTIONS, Expression, ExpressionError
 from pbx.ivr.flow import Flow, Step
 from pbx.ivr.graph import END, cannot_end, full_graph, reach, silent_graph, spinning, ways
@@ -115,6 +115,7 @@ class _Lint:
                 yield from self.check_prompts(items, mark_of(self.tree, ("prompts", name)))
         yield from self.check_languages()
         yield from check_variables(self.flow, self.graph)
+        yield from check_secrets(self.flow)
 
     # --- the graph
 

@@ -40,6 +40,8 @@ class State(msgspec.Struct):
     secure: bool = False
     gone: bool = False
     """The caller hung up and a recording is still being closed."""
+    astray: bool = False
+    """Taken up by a version of the flow that lacks the step: to begin again as soon as time passes."""
     failing: bool = False
     """The flow's error branch is running."""
     ended: str = ""

@@ -36,6 +36,9 @@ class CollectOptions(AskingOptions):
         False, "The last digit must be a right Luhn check digit (bank cards).", "末位须通过 Luhn 校验（银行卡）。"
     )
     confirm: Confirm | None = described(None, "Ask whether it was understood.", "请来电者确认。")
+    speech: bool = described(
+        False, "Digits may be spoken too; not while card data is entered.", "也可说出数字；输入卡数据时无效。"
+    )
     secure: bool = described(
         False, "Card data: not shown in any log, event or screen.", "卡数据：不出现在日志、事件和屏幕中。"
     )
@@ -84,7 +87,7 @@ bye:
     takes_digits = True
     waits = True
 
-    def _asked(self, options: CollectOptions) -> Gathering:
+    def _asked(self, run: Run, options: CollectOptions) -> Gathering:
         least, most = (options.length, options.length) if options.length else (options.least, options.most)
         return Gathering(
             prompt=options.prompt,
@@ -93,6 +96,7 @@ bye:
             between=options.between,
             terminators=options.terminators,
             barge_in=options.barge_in,
+            speech_digits=options.speech and not self._is_secure(run, options),
         )
 
     def _confirmation(self, options: CollectOptions) -> Gathering:
@@ -105,18 +109,18 @@ bye:
         )
 
     def enter(self, run: Run, options: CollectOptions) -> Outcome:
-        what = self._asked(options)
+        what = self._asked(run, options)
         return self._judge(run, options, ask(run, options, what))
 
     def resume(self, run: Run, options: CollectOptions, event: Input) -> Outcome:
         if "entered" in run.local:
             return self._judge_confirmation(run, options, hear(run, self._confirmation(options), event))
-        return self._judge(run, options, hear(run, self._asked(options), event))
+        return self._judge(run, options, hear(run, self._asked(run, options), event))
 
     def _judge(self, run: Run, options: CollectOptions, got: Gathered | str | None) -> Outcome:
         while isinstance(got, Gathered):
             if got.kind == "silence":
-                got = ask_again(run, options, self._asked(options), "no_input")
+                got = ask_again(run, options, self._asked(run, options), "no_input")
                 continue
             secure = self._is_secure(run, options)
             run.put(DigitsCollected(run.step.node, MASK if secure else got.value, secure))
@@ -124,7 +128,7 @@ bye:
                 if options.confirm is None:
                     return self._take(run, options, got.value)
                 return self._confirm(run, options, got.value)
-            got = ask_again(run, options, self._asked(options), "no_match")
+            got = ask_again(run, options, self._asked(run, options), "no_match")
         return got
 
     def _is_secure(self, run: Run, options: CollectOptions) -> bool:
@@ -155,7 +159,7 @@ bye:
         run.state.variables.pop("entered", None)
         failure = "no_input" if got.kind == "silence" else "no_match"
         quiet = got.value == options.confirm.no
-        return self._judge(run, options, ask_again(run, options, self._asked(options), failure, quiet))
+        return self._judge(run, options, ask_again(run, options, self._asked(run, options), failure, quiet))
 
     def branches(self, options: CollectOptions) -> Iterator[Branch]:
         yield from failure_branches(options)

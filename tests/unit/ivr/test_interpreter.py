@@ -221,6 +221,19 @@ def test_taken_up_on_another_clock_keeps_the_rest_of_the_deadline() -> None:
     assert getattr(play.items[0], "text", "") == "14:05"
 
 
+def test_taken_up_by_a_version_without_the_step_begins_again() -> None:
+    d = Driver("start:\n  - say: old\n  - goto: gone\ngone:\n  - pause: 9s\n  - hangup\n").start().played()
+    flow = make_flow("start:\n  - say: new\n  - hangup\n")
+    again = Interpreter.resume(flow, d.machine.state(), 50.0, SeededIds(1))
+    deadline = again.next_deadline()
+    assert deadline is not None and deadline.at == 50.0
+    assert again.handle(m.Digit("1"), 50.0) == []
+    outputs = again.expire(50.0)
+    assert [type(output) for output in outputs] == [m.NodeEntered, m.Hangup, m.FlowEnded], "typed ahead: no prompt"
+    again = Interpreter.resume(flow, d.machine.state(), 50.0, SeededIds(1))
+    assert [type(output) for output in again.expire(50.0)] == [m.NodeEntered, m.Play]
+
+
 def test_language_of_the_caller_is_used_when_the_flow_speaks_it() -> None:
     nodes = "start:\n  - say: {en: hello, zh: 你好}\n  - hangup\n".replace("say: {", "say: {text: {").replace("}", "}}")
     flow = make_flow(nodes, "language: zh")

@@ -89,6 +89,8 @@ def test_all_errors_at_once(tmp_path: Path) -> None:
         ("a: [{branch: {if: now.hour > 3, then: [{set: {x: 1}}]}}, {say: '{{ x }}'}, hangup]",
          ["4:61 the variable 'x' is not set on every way to here [a value on all ways]"]),
         ("a: [{branch: {if: 1 > 2, then: [{pause: 1s}]}}, hangup]", ["4:8 this condition never holds [an expression with variables]"]),
+        ("a: [{collect: {prompt: welcome, into: c, secure: on, no_input: {then: b}, no_match: {then: b}}}, {data: {card: '{{ c }}'}}, hangup]\n  b: [hangup]",
+         ["4:101 this data tells of the card data 'c' [other variables]"]),
         ("a: [{flow: nowhere}, hangup]", ["4:14 there is no flow 'nowhere' ['tried']"]),
         ("a: [{flow: other}, hangup]", ["4:14 there is no flow 'other' ['tried']"]),
         ("a: [{language: fr}, hangup]", ["4:8 the flow does not speak 'fr' [one of en, zh]"]),

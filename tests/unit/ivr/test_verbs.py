@@ -110,6 +110,34 @@ def test_collect_silence_goes_by_no_input() -> None:
     assert d.path == ["start", "bye"]
 
 
+@pytest.mark.parametrize(
+    ("said", "taken"),
+    [
+        ("one two oh four", "1204"),
+        ("double five zero 1", "5501"),
+        ("幺二零四", "1204"),
+        ("12 04", "1204"),
+        ("1-2-0-4", "1204"),
+    ],
+)
+def test_collect_spoken_digits(said: str, taken: str) -> None:
+    d = collecting("length: 4, speech: on")
+    assert d.find(m.Listen).digits
+    d.give(m.Recognised(d.find(m.Listen).request, said))
+    assert d.words[-1] == f"<{taken}>"
+
+
+@pytest.mark.parametrize("said", ["one two", "one two three four five", "hello", "one two banana four", "²²²²"])
+def test_collect_asks_again_for_other_words(said: str) -> None:
+    d = collecting("length: 4, speech: on")
+    d.give(m.Recognised(d.find(m.Listen).request, said))
+    assert d.find(m.Play).names == ("sorry", "welcome")
+
+
+def test_card_digits_are_never_listened_to() -> None:
+    assert collecting("length: 4, speech: on, secure: on").every(m.Listen) == []
+
+
 def test_collect_confirmation() -> None:
     d = collecting("length: 2, confirm: {prompt: [{say: '{{ entered | digits }}'}]}").press("12")
     assert d.words[-1] == "one two"
