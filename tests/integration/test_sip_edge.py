@@ -5,17 +5,21 @@ from __future__ import annotations
 import asyncio
 import re
 import struct
+import subprocess
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 from typing import NamedTuple
 
 import pytest
+from websockets.asyncio.client import connect
+from websockets.typing import Subprotocol
 
+from pbx.adapters.sip_tls import make_client_context
 from pbx.server import Server
-from pbx.sip.auth import Account, DigestAuthenticator, make_account
-from pbx.sip.commands import Flow
-from pbx.sip.events import Origin
+from pbx.sip.auth import Account, DigestAuthenticator, answer_challenge, make_account
+from pbx.sip.commands import Credentials, Flow
+from pbx.sip.events import Origin, Registered, Unregistered
 from pbx.sip.policy import Challenged
 from pbx.sip.wire import parse_packet
 
@@ -196,3 +200,105 @@ async def test_counters_are_kept(server: Server, provider: Provider) -> None:
     samples = {(s.name, s.labels.get("method", ""), s.labels.get("trunk", "")): s.value for s in server.edge.samples()}
     assert samples["sip_requests_total", "REGISTER", "carrier"] >= 2
     assert samples["sip_requests_total", "OPTIONS", "carrier"] >= 1
+
+
+# --- phones over every transport ------------------------------------------------------------------------------------
+
+
+def make_register(transport: str, cseq: int, authorization: str = "") -> bytes:
+    extra = f"Authorization: {authorization}\r\n" if authorization else ""
+    return (
+        "REGISTER sip:tandem SIP/2.0\r\n"
+        f"Via: SIP/2.0/{transport.upper()} a.invalid;branch=z9hG4bK{transport}{cseq};rport\r\n"
+        "Max-Forwards: 70\r\nFrom: <sip:1001@tandem>;tag=1\r\nTo: <sip:1001@tandem>\r\n"
+        f"Call-ID: {transport}\r\nCSeq: {cseq} REGISTER\r\nContact: <sip:1001@a.invalid;transport={transport}>\r\n"
+        f"{extra}Content-Length: 0\r\n\r\n"
+    ).encode()
+
+
+async def register(
+    transport: str, secret: str, send: Callable[[bytes], Awaitable[None]], receive: Callable[[], Awaitable[bytes]]
+) -> None:
+    """A whole registration with digest over any stream."""
+    await send(make_register(transport, 1))
+    answer = parse_packet(await asyncio.wait_for(receive(), LIMIT), Flow(transport, "127.0.0.1", 1)).response
+    assert answer.code == 401
+    header = answer_challenge(answer, "REGISTER", "sip:tandem", Credentials("1001", secret), {}, "c")
+    assert header is not None
+    await send(make_register(transport, 2, header[1]))
+    answer = parse_packet(await asyncio.wait_for(receive(), LIMIT), Flow(transport, "127.0.0.1", 1)).response
+    assert answer.code == 200
+
+
+@pytest.fixture
+def secure_folder(tmp_path: Path) -> Path:
+    """A configuration folder with a certificate in it."""
+    folder = tmp_path / "config"
+    (folder / "flows").mkdir(parents=True)
+    subprocess.run(
+        ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2",
+         "-subj", "/CN=tandem", "-addext", "subjectAltName=IP:127.0.0.1",
+         "-out", folder / "tandem.pem", "-keyout", folder / "tandem.key"],
+        check=True, capture_output=True,
+    )  # fmt: skip
+    return folder
+
+
+async def test_phones_register_over_tcp_tls_and_wss(secure_folder: Path, tandem_home: Path) -> None:
+    folder = secure_folder
+    files = "certificate: tandem.pem, key: tandem.key"
+    (folder / "tandem.yaml").write_text(
+        TANDEM.replace(
+            "    udp: {transport: udp, address: 127.0.0.1, port: 0}\n",
+            "    tcp: {transport: tcp, address: 127.0.0.1, port: 0}\n"
+            f"    tls: {{transport: tls, address: 127.0.0.1, port: 0, {files}}}\n"
+            f"    wss: {{transport: wss, address: 127.0.0.1, port: 0, {files}}}\n",
+        ).replace("33100, port_max: 33199", "33200, port_max: 33299")
+    )
+    (folder / "extensions.yaml").write_text("extensions:\n  1001: {name: A, max_contacts: 3}\n")
+    secrets: dict[str, str] = {}
+    server = Server(folder, show_secret=lambda name, value: secrets.update({name: value}))
+    await server.start()
+    try:
+        context = make_client_context(authorities=folder / "tandem.pem")
+        writers = []
+        for name in ("tcp", "tls"):
+            host, port = server.transports.listener_address(name)
+            reader, writer = await asyncio.open_connection(host, port, ssl=context if name == "tls" else None)
+            writers.append(writer)
+
+            async def send(data: bytes, writer: asyncio.StreamWriter = writer) -> None:
+                writer.write(data)
+
+            async def receive(reader: asyncio.StreamReader = reader) -> bytes:
+                return await reader.readuntil(b"\r\n\r\n")
+
+            await register(name, secrets["extension-1001"], send, receive)
+        host, port = server.transports.listener_address("wss")
+        async with connect(f"wss://{host}:{port}/", subprotocols=[Subprotocol("sip")], ssl=context) as browser:
+
+            async def hear() -> bytes:
+                data = await browser.recv()
+                return data.encode() if isinstance(data, str) else data
+
+            async def say(data: bytes) -> None:
+                await browser.send(data.decode())
+
+            await register("wss", secrets["extension-1001"], say, hear)
+            flows = [binding.flow for binding in server.registrar.contacts("1001", asyncio.get_running_loop().time())]
+            assert sorted(flow.transport for flow in flows) == ["tcp", "tls", "wss"]
+            assert all(flow.connection for flow in flows)
+        gone, keep = asyncio.Event(), server.runtime.on_binding
+
+        def notice(binding: Registered | Unregistered) -> None:
+            keep(binding)
+            if not len(server.registrar):
+                gone.set()
+
+        server.runtime.on_binding = notice
+        for writer in writers:
+            writer.close()
+            await asyncio.gather(writer.wait_closed(), return_exceptions=True)
+        await asyncio.wait_for(gone.wait(), LIMIT)
+    finally:
+        await server.stop()
