@@ -42,6 +42,8 @@ class GatewayOptions:
     address: str
     """IPv4 address that RTP sockets are bound to and that is advertised."""
     address6: str
+    advertise: str
+    """IPv4 address told to peers where it differs (a gateway behind one-to-one NAT); empty: `address`."""
     recordings: Path
     cache: Path
     prompt_roots: tuple[Path, ...]
@@ -82,7 +84,7 @@ class Gateway:
             options.recordings,
             self._executor,
             self._emit,
-            address4=options.address,
+            address4=options.advertise or options.address,
             address6=options.address6,
             now=time.monotonic,
             wall=time.time,
@@ -185,6 +187,7 @@ def parse_options(arguments: list[str]) -> GatewayOptions:
     parser.add_argument("--rtp", default="10000-20000", help="port range, first-last")
     parser.add_argument("--address", default="127.0.0.1", help="IPv4 address of the RTP sockets")
     parser.add_argument("--address6", default="", help="IPv6 address of the RTP sockets")
+    parser.add_argument("--advertise", default="", help="IPv4 address told to peers, if not --address")
     parser.add_argument("--recordings", type=Path, default=Path("var/recordings"))
     parser.add_argument("--cache", type=Path, default=Path("var/cache/prompts"))
     parser.add_argument("--prompts", type=Path, action="append", default=[], help="folder relative prompts are in")
@@ -212,6 +215,7 @@ def parse_options(arguments: list[str]) -> GatewayOptions:
         last_port=int(last),
         address=given.address,
         address6=given.address6,
+        advertise=given.advertise,
         recordings=given.recordings,
         cache=given.cache,
         prompt_roots=tuple(given.prompts),

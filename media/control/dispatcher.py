@@ -9,6 +9,8 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+import structlog
+
 from media.control.bridges import BridgeDesk
 from media.control.clips import NAMES, ClipLoader
 from media.control.legs import LegRecord, LegTable, UnknownObject, read_setup
@@ -58,6 +60,8 @@ from media.protocol import (
     TalkStopped,
     TickOverrun,
 )
+
+log = structlog.get_logger("media.dispatcher")
 
 QUALITY_INTERVAL_S = 10.0
 DISK_INTERVAL_S = 5.0
@@ -138,6 +142,10 @@ class Dispatcher:
             return Refused(id=command.id, code="invalid", reason=str(error))
         except MemoryError as error:
             return Refused(id=command.id, code="internal", reason=str(error) or "out of memory")
+        except Exception:
+            # A bug must not cost call control its connection, and with it all other calls.
+            log.exception("command failed", command=type(command).__name__)
+            return Refused(id=command.id, code="internal", reason="the gateway failed; its log says where")
         return Ok(id=command.id) if reply is None else reply
 
     # --- legs ---------------------------------------------------------------------------------------------
@@ -325,7 +333,10 @@ class Dispatcher:
     def pump(self) -> None:
         """Turn everything that happened in the engine into events."""
         for fact in self._engine.drain(self._now()):
-            self._facts[fact[0]](self, *fact[1:])
+            try:
+                self._facts[fact[0]](self, *fact[1:])
+            except RingFull:
+                log.warning("an effect of an event was lost: the engine is overloaded", event=fact[0])
 
     def look_after(self) -> None:
         """Once a second: periodic quality, the disk."""

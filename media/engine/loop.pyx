@@ -16,7 +16,7 @@ from posix.unistd cimport close, read
 from media.engine.digits cimport digit_character, receive_event, relay_event, send_digit_tick
 from media.engine.jitter cimport put_packet, reset_jitter
 from media.engine.companding cimport fill_gain_map
-from media.engine.mixer cimport encode_and_send, merge_hearing, mix_leg, take_frame
+from media.engine.mixer cimport forget_source, merge_hearing, mix_leg, take_frame
 from media.engine.output cimport relay_packet, send_frame
 from media.engine.player cimport end_player, end_players, fill_bytes, next_packet, seek_player
 from media.engine.recorder cimport publish_block, publish_end, record_codes, recorder_position
@@ -174,6 +174,8 @@ DEF BURST = 16
 # A packet less than 1/200 s above the least transit, and not 1/1000 s below it, is fresh.
 DEF FRESH_SHARE = 200
 DEF EARLY_SHARE = 1000
+# How long after the first packet the announced address may still take over.
+DEF RELOCK_MS = 5000
 DEF REARM_NS = 100000000
 DEF TICK_NS = 20000000
 DEF FLOOD_PACKETS = 600
@@ -482,6 +484,13 @@ cdef bint _count_packet_quietly(Leg* leg, Packet* packet) noexcept nogil:
 
 cdef void _take_stranger(Loop* loop, Leg* leg, const sockaddr_storage* source, socklen_t length) noexcept nogil:
     """A packet on the locked leg's port from somebody else."""
+    if leg.config.remote_changed and loop.now - leg.locked_ns < RELOCK_MS * <int64_t>1000000 and \
+            _same_address(source, &leg.config.signalled):
+        # Somebody was quicker than the peer that SDP announced: its own packets win, once, soon after the start.
+        leg.config.remote_changed = 0
+        _set_peer(loop, leg, source, length)
+        _hear_peer(loop, leg)
+        return
     leg.incoming.rejected += 1
     leg.incoming.stranger += 1
     if leg.incoming.stranger == 1:
@@ -738,9 +747,13 @@ cdef void _configure_leg(Loop* loop, Leg* leg, LegConfig* config) noexcept nogil
     leg.outgoing.source = 0
     if moved:
         _disconnect_leg(leg)
+        leg.config.signalled = leg.config.remote
+        leg.config.remote_changed = 1
         leg.locked = 0
         _connect_leg(loop, leg)
     else:
+        leg.config.remote_changed = old.remote_changed
+        leg.config.signalled = old.signalled
         leg.config.remote = old.remote
         leg.config.remote_rtcp = old.remote_rtcp
         leg.config.remote_port = old.remote_port
@@ -763,7 +776,10 @@ cdef void _stop_recorder(Loop* loop, Leg* leg, int k) noexcept nogil:
 cdef void _remove_leg(Loop* loop, Leg* leg) noexcept nogil:
     """Take the leg out of everything; the sockets stay open for the control side to drain."""
     cdef Leg* moved
+    cdef int i
     end_players(loop, leg, PLAY_CLOSED)
+    for i in range(loop.ticking_count):
+        forget_source(loop.ticking[i].hearing, leg)
     while leg.recorders:
         _stop_recorder(loop, leg, 0)
     if leg.configured:

@@ -135,6 +135,19 @@ cdef void merge_hearing(Hearing* fresh, Hearing* old) noexcept nogil:
             fresh.count += 1
 
 
+cdef void forget_source(Hearing* hearing, Leg* source) noexcept nogil:
+    """The source is about to be freed: a fade-out may still point to it."""
+    cdef int i = 0
+    if hearing == NULL:
+        return
+    while i < hearing.count:
+        if hearing.pairs[i].source == source:
+            hearing.count -= 1
+            hearing.pairs[i] = hearing.pairs[hearing.count]
+        else:
+            i += 1
+
+
 cdef void encode_and_send(Loop* loop, Leg* leg, const int16_t* samples, int count) noexcept nogil:
     """One frame at the leg's rate into its codec and onto the wire."""
     cdef uint8_t* payload = loop.packet + HEADROOM

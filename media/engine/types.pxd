@@ -341,6 +341,7 @@ cdef struct LegConfig:
     socklen_t remote_length
     sockaddr_storage remote
     sockaddr_storage remote_rtcp
+    sockaddr_storage signalled # what SDP said, wherever the peer turned out to be
 
 
 cdef struct Pair:

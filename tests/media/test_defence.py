@@ -6,6 +6,7 @@ import asyncio
 import random
 import struct
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from media.protocol import (
@@ -49,6 +50,38 @@ async def test_symmetric_rtp_follows_the_first_packet(bench: Bench, phones: Call
     assert [event.port for event in started] == [real.port]
     assert share(real.heard(0.2), 700) > 0.95
     assert share(agent.heard(0.2), 500) > 0.95
+
+
+async def test_the_announced_peer_wins_over_who_was_quicker(bench: Bench, phones: Callable[..., Any]) -> None:
+    caller, thief, agent = await phones(400), await phones(1000), await phones(700)
+    await bench.leg("a", caller)
+    await bench.leg("b", agent)
+    await bench.join("talk", ("a", "b"), ("b", "a"))
+    thief.remote = caller.remote
+    await asyncio.gather(thief.talk(0.1), agent.talk(0.1))
+    await asyncio.gather(caller.talk(0.3), thief.talk(0.3), agent.talk(0.3))
+    assert share(agent.heard(0.2), 400) > 0.95
+    assert share(caller.heard(0.2), 700) > 0.95
+    assert [event.port for event in bench.seen(MediaStarted) if event.leg == "a"] == [thief.port, caller.port]
+    assert bench.seen(Intruder)
+
+
+async def test_ipv6(bench: Bench) -> None:
+    loop = asyncio.get_running_loop()
+    phones = []
+    for name, hz in (("a", 400.0), ("b", 700.0)):
+        _, phone = await loop.create_datagram_endpoint(partial(Phone, hz), local_addr=("::1", 0))
+        opened = await bench.do(OpenLeg, leg=name, family="ipv6")
+        assert opened.address == "::1"
+        phone.remote = ("::1", opened.port)
+        await bench.do(ConfigureLeg, leg=name, remote_address="::1", remote_port=phone.port, codecs=(PCMU,))
+        phones.append(phone)
+    await bench.join("talk", ("a", "b"), ("b", "a"))
+    await asyncio.gather(*(phone.talk(0.2) for phone in phones))
+    assert share(phones[0].heard(), 700) > 0.95 and share(phones[1].heard(), 400) > 0.95
+    assert {event.address for event in bench.seen(MediaStarted)} == {"::1"}
+    for phone in phones:
+        phone.close()
 
 
 async def test_a_leg_without_an_address_waits_for_its_peer(bench: Bench, phones: Callable[..., Any]) -> None:
