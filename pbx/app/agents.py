@@ -30,8 +30,11 @@ class AgentControl:
     def enqueue(self, call: Call, session: Queue) -> None:
         ex = self._ex
         entry = ex.settings.configuration.queues.get(session.queue)
+        call.entries += 1
+        # An agent may still hold the call's first item while the call is sent to a queue again.
+        session.item = call.id if call.entries == 1 else f"{call.id}#{call.entries}"
         item = acd.WorkItem(
-            id=call.id,
+            id=session.item,
             caller=call.caller,
             tier=call.data.get("tier", ""),
             priority=max(0, min(100, session.priority or call.priority)),
@@ -158,18 +161,18 @@ class AgentControl:
             handler(self, event)
 
     def _session(self, item: str) -> tuple[Call, Queue] | None:
-        call = self._ex.calls.get(item)
+        call = self._ex.calls.get(_call_of(item))
         if call is None:
             return None
         for session in reversed(self._ex.stack_of(call)):
-            if isinstance(session, Queue):
+            if isinstance(session, Queue) and session.item == item:
                 return call, session
         return None
 
     def _queued(self, event: acd.Queued) -> None:
         self._ex.log(
             facts.Queued(
-                call=event.item,
+                call=_call_of(event.item),
                 item=event.item,
                 queue=event.queue,
                 priority=event.priority,
@@ -187,7 +190,7 @@ class AgentControl:
         self._offers[event.offer] = (event.item, self._ex.now)
         self._ex.log(
             facts.AgentOffered(
-                call=event.item,
+                call=_call_of(event.item),
                 item=event.item,
                 queue=event.queue,
                 agent=event.agent,
@@ -205,7 +208,7 @@ class AgentControl:
         if self._offers.pop(event.offer, None) is not None:
             self._ex.log(
                 facts.OfferEnded(
-                    call=event.item,
+                    call=_call_of(event.item),
                     item=event.item,
                     queue=event.queue,
                     agent=event.agent,
@@ -223,7 +226,7 @@ class AgentControl:
         self._offers.pop(event.offer, None)
         ex.log(
             facts.OfferEnded(
-                call=event.item,
+                call=_call_of(event.item),
                 item=event.item,
                 queue=event.queue,
                 agent=event.agent,
@@ -234,7 +237,7 @@ class AgentControl:
         )
         ex.log(
             facts.QueueLeft(
-                call=event.item,
+                call=_call_of(event.item),
                 item=event.item,
                 queue=event.queue,
                 reason="answered",
@@ -252,7 +255,7 @@ class AgentControl:
     def _left(self, event: acd.QueueLeft) -> None:
         self._ex.log(
             facts.QueueLeft(
-                call=event.item,
+                call=_call_of(event.item),
                 item=event.item,
                 queue=event.queue,
                 reason=event.reason,
@@ -270,7 +273,7 @@ class AgentControl:
     def _announce(self, event: acd.AnnouncePosition) -> None:
         self._ex.log(
             facts.PositionAnnounced(
-                call=event.item,
+                call=_call_of(event.item),
                 queue=event.queue,
                 position=event.position,
                 estimated_wait_s=round(event.estimated_wait_s, 1),
@@ -309,14 +312,23 @@ class AgentControl:
         self._ex.note(
             "warning",
             "agent too long in a state",
-            event.item if event.item in self._ex.calls else "",
+            _call_of(event.item) if _call_of(event.item) in self._ex.calls else "",
             agent=event.agent,
             state=event.state,
             reason=event.reason,
             seconds=round(event.lasted_s),
         )
-        if event.state == "talking" and event.item not in self._ex.calls and event.item not in self._ex.leg_calls:
+        if (
+            event.state == "talking"
+            and _call_of(event.item) not in self._ex.calls
+            and event.item not in self._ex.leg_calls
+        ):
             self.finished(event.agent, event.item)
+
+
+def _call_of(item: str) -> str:
+    """The call that a work item stands for."""
+    return item.partition("#")[0]
 
 
 def _rejection(outputs: Sequence[Any]) -> str:

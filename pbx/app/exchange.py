@@ -139,9 +139,14 @@ class Exchange:
         return sessions[-1] if sessions else None
 
     def push(self, call: Call, session: Session) -> None:
+        self._name(call, session)
         self.stack_of(call).append(session)
         session.start(self, call)
         self.touch(call)
+
+    def _name(self, call: Call, session: Session) -> None:
+        call.sessions += 1
+        session.sid = str(call.sessions)
 
     def pop(self, call: Call, session: Session, result: Result) -> None:
         """``session`` is over; the one below hears of it, or the call ends."""
@@ -149,14 +154,13 @@ class Exchange:
         if session not in sessions:
             return
         self.stop_above(call, session, result.reason)
-        sessions.pop()
-        self.cancel_timers(call, len(sessions))
+        self.cancel_timers(sessions.pop())
         self.touch(call)
         if result.destination and self._follow(call, session, result.destination):
             return
         while sessions and not self._serves_living(call, sessions[-1]):
             sessions[-1].stop(self, call, "caller gone")
-            sessions.pop()
+            self.cancel_timers(sessions.pop())
         if sessions:
             sessions[-1].done(self, call, result)
         else:
@@ -166,7 +170,8 @@ class Exchange:
         """``new`` takes the place of ``session``; the one below hears that somebody answered."""
         sessions = self.stack_of(call)
         self.stop_above(call, session, "replaced")
-        self.cancel_timers(call, len(sessions) - 1)
+        self.cancel_timers(sessions[-1])
+        self._name(call, new)
         sessions[-1] = new
         new.start(self, call)
         self.touch(call)
@@ -177,8 +182,7 @@ class Exchange:
         sessions = self.stack_of(call)
         while sessions and sessions[-1] is not session:
             sessions[-1].stop(self, call, reason)
-            sessions.pop()
-            self.cancel_timers(call, len(sessions))
+            self.cancel_timers(sessions.pop())
 
     def digit_below(self, call: Call, session: Session, leg: Leg, digit: str) -> None:
         sessions = self.stack_of(call)
@@ -208,16 +212,23 @@ class Exchange:
     # --- timers -----------------------------------------------------------------------------------------------
 
     def set_timer(self, call: Call, session: Session, name: str, seconds: float) -> None:
-        self.timers.set((call.id, str(self.stack_of(call).index(session)), name), self.now + seconds)
+        """``session.timer(name)`` is called in ``seconds``; a timer of that name that runs is moved."""
+        if name not in session.timers:
+            session.timers.append(name)
+        self.timers.set((call.id, session.sid, name), self.now + seconds)
 
     def cancel_timer(self, call: Call, session: Session, name: str) -> None:
-        sessions = self.stack_of(call)
-        if session in sessions:
-            self.timers.cancel((call.id, str(sessions.index(session)), name))
+        if name in session.timers:
+            session.timers.remove(name)
+            self.timers.cancel((call.id, session.sid, name))
 
-    def cancel_timers(self, call: Call, depth: int) -> None:
-        for name in ("round", "flow", "message", "park"):
-            self.timers.cancel((call.id, str(depth), name))
+    def cancel_timers(self, session: Session) -> None:
+        for name in session.timers:
+            self.timers.cancel((session.call, session.sid, name))
+        session.timers = []
+
+    def find_session(self, call: Call, sid: str) -> Session | None:
+        return next((session for session in self.sessions.get(call.id, ()) if session.sid == sid), None)
 
     # --- audio ------------------------------------------------------------------------------------------------
 
@@ -241,9 +252,8 @@ class Exchange:
         """Play a prompt on ``leg`` in place of what it hears; the session on top (or ``session``) is told its end."""
         if leg.configured is None:
             return
-        sessions = self.stack_of(call)
-        depth = sessions.index(session) if session else len(sessions) - 1
-        leg.player = f"{depth}/{request or self.ids.token('p')}"
+        owner = session or self.top(call)
+        leg.player = f"{owner.sid if owner else ''}/{request or self.ids.token('p')}"
         leg.background = ""
         self.media.send(
             leg.gateway,
@@ -274,8 +284,7 @@ class Exchange:
         sessions = self.stack_of(call)
         while sessions:
             sessions[-1].stop(self, call, reason)
-            sessions.pop()
-            self.cancel_timers(call, len(sessions))
+            self.cancel_timers(sessions.pop())
         live = call.live()
         for leg in live:
             self.legs.hangup(leg, status=status, cause=cause, reason=reason)

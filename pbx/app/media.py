@@ -194,10 +194,9 @@ class MediaControl:
         ex.touch(call)
         if event.reason == "failed":
             ex.note("error", "prompt could not be played", call.id, detail=event.detail)
-        sessions = ex.stack_of(call)
-        depth = event.player.partition("/")[0]
-        if depth.isdigit() and int(depth) < len(sessions):
-            sessions[int(depth)].play_finished(ex, call, leg, event)
+        session = ex.find_session(call, event.player.partition("/")[0])
+        if session is not None:
+            session.play_finished(ex, call, leg, event)
 
     def _quality(self, event: media.Quality) -> None:
         if not event.final:

@@ -127,17 +127,18 @@ class Switch:
         ex.agents.take(ex.acd.expire(now))
         self.toll.expire(now)
         while (key := ex.timers.pop(now)) is not None:
-            call_id, depth, name = key
+            call_id, sid, name = key
             call = ex.calls.get(call_id)
             if call is None:
                 continue
-            if depth == "call":
+            if sid == "call":
                 ex.note("warning", "call ended: it lasted too long", call_id)
                 ex.end_call(call, cause=31, reason="longest duration reached")
                 continue
-            sessions = ex.stack_of(call)
-            if int(depth) < len(sessions):
-                sessions[int(depth)].timer(ex, call, name)
+            session = ex.find_session(call, sid)
+            if session is not None:
+                session.timers.remove(name)
+                session.timer(ex, call, name)
         return self._settle()
 
     def next_deadline(self) -> Deadline | None:

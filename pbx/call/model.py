@@ -119,11 +119,15 @@ class Call(msgspec.Struct, kw_only=True):
     """When the first conversation began."""
     abandoned: bool = False
     """The caller left while he waited."""
+    sessions: int = 0
+    """Sessions it has had so far."""
     diversions: int = 0
     """How often it was forwarded or overflowed."""
     route: str = ""
     """Rule that routed it."""
     priority: int = 0
+    entries: int = 0
+    """How often it entered a queue."""
     queue: str = ""
     """The queue it is in, or was in last."""
     agents: list[str] = []

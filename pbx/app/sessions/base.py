@@ -38,6 +38,10 @@ class Result(msgspec.Struct, frozen=True, kw_only=True):
 
 class Session(msgspec.Struct, kw_only=True, tag=True, eq=False):
     call: str
+    sid: str = ""
+    """Names it within its call, for timers and players."""
+    timers: list[str] = []
+    """Timers that run for it."""
 
     def start(self, ex: Exchange, call: Call) -> None:
         """Begin; called once when it is put on the stack."""

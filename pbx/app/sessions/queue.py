@@ -32,6 +32,8 @@ class Queue(Session, kw_only=True):
 
     queue: str
     anchor: str
+    item: str = ""
+    """The work item that stands in the ACD for the call."""
     priority: int | None = None
     skills: dict[str, int] = {}
     language: str = ""
@@ -152,7 +154,7 @@ class Queue(Session, kw_only=True):
 
     def leave(self, ex: Exchange, call: Call, reason: Any, destination: str = "") -> None:
         """The caller chose to go."""
-        ex.agents.withdraw(call.id, reason)
+        ex.agents.withdraw(self.item, reason)
         self._stop_waiting(ex, call)
         ex.pop(call, self, Result(kind="left", reason=reason, destination=destination))
 
@@ -161,7 +163,7 @@ class Queue(Session, kw_only=True):
             for leg in legs:
                 ex.legs.hangup(call.legs[leg], cause=16)
         self.offers = {}
-        ex.agents.withdraw(call.id, "abandoned")
+        ex.agents.withdraw(self.item, "abandoned")
 
     def describe(self) -> dict[str, Any]:
         return {"stage": "queue", "queue": self.queue}

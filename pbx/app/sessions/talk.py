@@ -161,6 +161,7 @@ class Talk(Session, kw_only=True):
         else:
             ex.transfers.report(by, 200)
             self._leave(ex, call, by, destination, "blind")
+            self._release_agent(ex, other)
             ex.replace(call, self, plan.session)
         return True
 
@@ -239,6 +240,8 @@ class Talk(Session, kw_only=True):
 
     def _over(self, ex: Exchange, call: Call, leaver: Leg) -> None:
         call.talkers = []
+        for leg in self.legs:
+            self._release_agent(ex, call.legs[leg])
         ex.touch(call)
         reason = f"left by {leaver.device}"
         if leaver.id == call.anchor:

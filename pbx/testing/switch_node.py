@@ -1,0 +1,138 @@
+"""A whole switch as a node of the simulated world: real stack, ACD, flows and sessions; only the media is a double."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+
+from media import protocol as media
+from pbx.app.outputs import AnyOutput, Append, Checkpoint, Note, ToGateway
+from pbx.app.policy import SourcePolicy
+from pbx.app.settings import Settings
+from pbx.app.switch import Switch
+from pbx.config.model import Configuration
+from pbx.core.ids import SeededIds
+from pbx.core.timers import Deadline
+from pbx.cti.actor import Actor
+from pbx.cti.commands import AnyCommand, CommandDone
+from pbx.events.catalogue import Record
+from pbx.ivr.flow import Flow as IvrFlow
+from pbx.sip import identity
+from pbx.sip.auth import DigestAuthenticator, answer_challenge, make_account
+from pbx.sip.commands import Flow
+from pbx.sip.events import Origin, Output, Transmit
+from pbx.sip.registrar import Registrar
+from pbx.sip.stack import Stack
+from pbx.testing.fake_media import FakeMedia
+
+EPOCH = 1_800_000_000.0
+
+
+class SwitchNode:
+    """Implements ``pbx.testing.netem.Node``. Extensions' passwords are ``secret-NUMBER``."""
+
+    def __init__(
+        self,
+        configuration: Configuration,
+        flows: Mapping[str, IvrFlow],
+        *,
+        host: str,
+        seed: int = 0,
+        start: float = 1000.0,
+    ) -> None:
+        self.ids = SeededIds(seed)
+        self.media = FakeMedia()
+        self.records: list[Record] = []
+        self.notes: list[Note] = []
+        self.done: dict[str, CommandDone] = {}
+        self.checkpoints: dict[str, bytes] = {}
+        self.registrar = Registrar()
+        realm = configuration.sip.realm
+        accounts = {
+            number: make_account(number, realm, f"secret-{number}", Origin("extension", number))
+            for number in configuration.extensions
+        }
+        listeners = tuple(identity.Listener(name, name, host, 5060) for name in ("udp", "tcp"))
+        stack = Stack(
+            SourcePolicy(configuration),
+            identity.LocalIdentity(listeners=listeners, realm=realm),
+            self.ids,
+            authenticator=DigestAuthenticator(accounts, bytes(32)),
+            registrar=self.registrar,
+            answer_challenge=answer_challenge,
+        )
+        self.switch = Switch(
+            Settings(configuration, reveal=str),
+            stack,
+            self.registrar,
+            flows,
+            self.ids,
+            epoch=EPOCH,
+            recordings="/recordings",
+        )
+        self._pending: list[Output] = []
+        self._take(self.switch.gateway_up("local", self.media.welcome(), start), start)
+
+    # --- Node -------------------------------------------------------------------------------------------------
+
+    def receive(self, packet: bytes, flow: Flow, now: float) -> Sequence[Output]:
+        self._take(self.switch.receive(packet, flow, now), now)
+        return self._drain()
+
+    def expire(self, now: float) -> Sequence[Output]:
+        self.media.expire(now)
+        self._pump(now)
+        self._take(self.switch.expire(now), now)
+        return self._drain()
+
+    def next_deadline(self) -> Deadline | None:
+        due = [self.switch.next_deadline(), self.media.next_deadline()]
+        return min((deadline for deadline in due if deadline is not None), default=None)
+
+    # --- hands ------------------------------------------------------------------------------------------------
+
+    def press(self, call: str, digits: Iterable[str], now: float) -> Sequence[Output]:
+        """The caller of ``call`` presses keys."""
+        found = self.switch.exchange.calls.get(call)
+        for digit in digits:
+            if found is not None and found.anchor:
+                self.media.press(found.anchor, digit, now)
+                self._pump(now)
+        return self._drain()
+
+    def command(self, actor: Actor, command: AnyCommand, request: str, now: float) -> Sequence[Output]:
+        """A desktop's command."""
+        self._take(self.switch.execute(actor, command, request, now), now)
+        return self._drain()
+
+    # --- inside -----------------------------------------------------------------------------------------------
+
+    def _take(self, outputs: Sequence[AnyOutput], now: float) -> None:
+        commands: list[media.AnyCommand] = []
+        for output in outputs:
+            if isinstance(output, Transmit):
+                self._pending.append(output)
+            elif isinstance(output, Append):
+                self.records.append(output.record)
+            elif isinstance(output, ToGateway):
+                commands.append(output.command)
+            elif isinstance(output, Note):
+                self.notes.append(output)
+            elif isinstance(output, CommandDone):
+                self.done[output.request_id] = output
+            elif isinstance(output, Checkpoint):
+                if output.state:
+                    self.checkpoints[output.call] = output.state
+                else:
+                    self.checkpoints.pop(output.call, None)
+        for command in commands:
+            self._take(self.switch.media_replied("local", self.media.handle(command, now), now), now)
+        self._pump(now)
+
+    def _pump(self, now: float) -> None:
+        while self.media.events:
+            event: media.AnyEvent = self.media.events.pop(0)
+            self._take(self.switch.media_happened("local", event, now), now)
+
+    def _drain(self) -> Sequence[Output]:
+        pending, self._pending = self._pending, []
+        return pending
