@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import AsyncIterator, Iterable, Sequence
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -177,3 +178,19 @@ class Rpc:
             if message.get("method") == method:
                 found: dict[str, Any] = message["params"]
                 return found
+
+
+@asynccontextmanager
+async def run_desk(folder: Path) -> AsyncIterator[Desk]:
+    """A desk with one user of each kind."""
+    desk = Desk(folder)
+    await desk.start()
+    try:
+        desk.add_user("anna", "agent", agent="1001")
+        desk.add_user("bob", "agent", agent="1003")
+        desk.add_user("susan", "supervisor", teams=["red"])
+        desk.add_user("quentin", "quality")
+        desk.add_user("root", "administrator")
+        yield desk
+    finally:
+        await desk.stop()
