@@ -30,6 +30,7 @@ from pbx.adapters.runtime import Runtime
 from pbx.adapters.sip_edge import SipEdge
 from pbx.adapters.transport import SipListener, SipTransports, find_source
 from pbx.adapters.webhooks import Webhooks
+from pbx.app.edge import PlaceGuard, find_places
 from pbx.app.exchange import Exchange
 from pbx.app.settings import Settings
 from pbx.app.switch import Switch
@@ -240,6 +241,7 @@ class Server:
         self.configuration = configuration
         self.registrar.reconfigure(_limits(configuration), _max_contacts(configuration))
         self.authenticator.replace_accounts(_accounts(configuration, secrets))
+        self.places.places = find_places(configuration)
         switch = runtime.switch
         local = self._identity(configuration)
         await self.edge.configure(configuration, secrets.reveal, local)
@@ -279,6 +281,7 @@ class Server:
         self.authenticator = DigestAuthenticator(
             _accounts(configuration, secrets), randomness.token_bytes(32), failures=self.edge.guard
         )
+        self.places = PlaceGuard(self.authenticator, find_places(configuration))
         sip = configuration.sip
         return Stack(
             self.edge.policy,
@@ -292,7 +295,7 @@ class Server:
                 tcp_above_bytes=sip.udp_switch_bytes,
                 retry_after=int(configuration.drain.retry_after),
             ),
-            authenticator=self.authenticator,
+            authenticator=self.places,
             registrar=self.registrar,
             requester=self.edge.trunks,
             guard=self.edge.guard,

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 
 from sipmessage import Request
 
 from pbx.config.model import Configuration, SecretSource, Trunk
+from pbx.config.server import Network
 from pbx.sip.commands import Credentials, Flow
 from pbx.sip.events import Origin
 from pbx.sip.guard import GuardRules
-from pbx.sip.policy import Challenge, Refuse, Trusted
+from pbx.sip.policy import Authenticated, Authenticator, Challenge, Challenged, Refuse, Rejected, Trusted
 from pbx.sip.registrar import Registrar
 from pbx.sip.tollfraud import TollLimits
 from pbx.sip.trunk_spec import RegistrationSpec, TrunkSpec
@@ -41,6 +42,38 @@ class EdgePolicy:
         if trusted is None:
             trusted = self._origins[trunk] = Trusted(Origin("trunk", trunk))
         return trusted
+
+
+class PlaceGuard:
+    """An authenticator in front of another's results: a phone that is bound to networks has to be in one of them."""
+
+    def __init__(self, inner: Authenticator, places: Mapping[str, tuple[Network, ...]]) -> None:
+        self._inner = inner
+        self.places = places
+
+    def authenticate(
+        self, request: Request, realm: str, flow: Flow, now: float
+    ) -> Authenticated | Challenged | Rejected:
+        result = self._inner.authenticate(request, realm, flow, now)
+        if not isinstance(result, Authenticated) or result.origin.kind != "extension":
+            return result
+        networks = self.places.get(result.origin.name)
+        if networks is None or _is_inside(flow.host, networks):
+            return result
+        return Rejected(403, "Not From Here")
+
+
+def _is_inside(host: str, networks: Iterable[Network]) -> bool:
+    try:
+        address = ipaddress.ip_address(host)
+    except ValueError:
+        return False
+    return any(address in network for network in networks)
+
+
+def find_places(configuration: Configuration) -> dict[str, tuple[Network, ...]]:
+    """The networks of every extension that is bound to some."""
+    return {entry.number: entry.networks for entry in configuration.extensions.values() if entry.networks}
 
 
 def make_trunk_specs(configuration: Configuration, reveal: Callable[[SecretSource], str]) -> list[TrunkSpec]:

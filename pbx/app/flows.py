@@ -312,6 +312,9 @@ class FlowControl:
 
     def _look_up(self, kind: str, key: str) -> list[dict[str, str]]:
         extensions = self._ex.settings.configuration.extensions
+        if kind == "caller":
+            found = self._ex.settings.caller_class(key)
+            return [{"class": found.name, "name": found.title}] if found else []
         if kind == "extension" or kind == "mailbox":
             entry = extensions.get(key)
             if entry is None or (kind == "mailbox" and entry.voicemail is None):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
@@ -38,6 +39,9 @@ class Router:
     def __init__(self, ex: Exchange) -> None:
         self._ex = ex
         self.outbound = Outbound(ex)
+        self._turns = math.inf
+        """New calls that may begin at once."""
+        self._turned = 0.0
 
     # --- new calls --------------------------------------------------------------------------------------------
 
@@ -77,8 +81,11 @@ class Router:
     def _refusal(self, event: IncomingCall) -> Failure | None:
         ex = self._ex
         configuration = ex.settings.configuration
-        if len(ex.calls) >= configuration.limits.max_calls:
+        emergency = event.origin.kind == "extension" and ex.settings.plan.is_emergency(event.called)
+        if not emergency and len(ex.calls) >= configuration.limits.max_calls:
             return 503, 42, "too many calls"
+        if not self._take_turn() and not emergency:
+            return 503, 42, "too many calls a second"
         if not ex.media.choose():
             return 503, 34, "no media gateway"
         if ex.recording.blocks_calls():
@@ -89,9 +96,22 @@ class Router:
                 return 403, 21, "trunk disabled"
             if trunk.max_calls and ex.device_legs[f"trunk:{trunk.name}"] >= trunk.max_calls:
                 return 503, 34, f"trunk {trunk.name} is full"
+            caller = ex.settings.caller_class(rewrite(event.caller, trunk.numbers_in, ex.settings.country))
+            if caller is not None and caller.treatment == "block":
+                return 603, 21, f"caller of class {caller.name}"
         if event.sdp is not None and not negotiation.readable(event.sdp):
             return 488, 88, "unreadable description of media"
         return None
+
+    def _take_turn(self) -> bool:
+        """Whether one more call begins within the configured rate: a bucket that holds one second's calls."""
+        rate = self._ex.settings.configuration.limits.calls_per_second
+        self._turns = min(max(rate, 1.0), self._turns + (self._ex.now - self._turned) * rate)
+        self._turned = self._ex.now
+        if self._turns < 1.0:
+            return False
+        self._turns -= 1.0
+        return True
 
     def _log_blocked(self, event: IncomingCall, reason: str) -> None:
         """A call that was refused before it began is a call all the same (blocked-call rate)."""
@@ -150,9 +170,12 @@ class Router:
         trunk = leg.device.partition(":")[2]
         found = route_inbound(ex.settings.configuration, trunk, call.called, call.caller, self.calendar_state)
         call.route = found.rule
+        caller = ex.settings.caller_class(call.caller)
+        if caller is not None and caller.treatment == "priority":
+            call.priority = caller.priority
         if found.route is not None:
             call.language = found.route.language or call.language
-            call.priority = found.route.priority
+            call.priority += found.route.priority
             if found.route.data:
                 call.data.update(found.route.data)
                 ex.log(facts.CallInformation(call=call.id, data=dict(found.route.data)))

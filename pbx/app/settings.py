@@ -11,7 +11,7 @@ from typing import Literal
 from media.protocol import Music
 from pbx.call.negotiation import MediaChoice
 from pbx.call.routing import CalendarState, NumberPlan
-from pbx.config.model import Configuration, RecordingPolicy, SecretSource, state_at
+from pbx.config.model import CallerClass, Configuration, RecordingPolicy, SecretSource, state_at
 
 
 class Settings:
@@ -89,6 +89,15 @@ class Settings:
             if not any(address in network for network in networks if network.version == address.version):
                 return str(outside)
         return (self._find_source(peer) or bound) if ours.is_unspecified else bound
+
+    # --- callers ----------------------------------------------------------------------------------------------
+
+    def caller_class(self, number: str) -> CallerClass | None:
+        """The first class of callers that ``number`` belongs to."""
+        for entry in self.configuration.callers.values():
+            if any(pattern.matches(number) for pattern in entry.numbers):
+                return entry
+        return None
 
     # --- queues -----------------------------------------------------------------------------------------------
 

@@ -57,9 +57,8 @@ def route_inbound(
             continue
         if not route.did.matches(called) or (route.caller is not None and not route.caller.matches(caller)):
             continue
-        mine = (route.did.specificity, route.caller is not None, route.trunk is not None)
-        if best is None or mine > rank:
-            best, rank = route, mine
+        if best is None or route.rank > rank:
+            best, rank = route, route.rank
     if best is None:
         return Inbound(configuration.routes.no_match, "no route", None)
     rule = f"inbound {best.did}"
@@ -97,6 +96,10 @@ class NumberPlan:
         # Longest first: **1001 must not be read as *, and *78 not as *7 with an argument.
         self._codes = sorted(((code, name) for name, code in codes.items() if code), key=lambda pair: -len(pair[0]))
         self._emergency = {entry.number: entry for entry in configuration.routes.emergency}
+
+    def is_emergency(self, number: str) -> bool:
+        """Whether ``number`` passes every limit."""
+        return number in self._emergency
 
     def resolve(self, number: str, permissions: tuple[str, ...], state_of: Callable[[str], CalendarState]) -> Dialled:
         """What ``number`` means for a phone with these permission classes."""
