@@ -12,10 +12,10 @@ from typing import Any, Literal
 
 from .causes import format_reason, read_cause, read_reason_text
 from .commands import Credentials, Hangup
-from .dialog import Dialog
+from .dialog import Dialog, DialogKey
 from .endpoint import ALLOW_LINE, SUPPORTED, Endpoint
 from .events import Ended, Origin, TextMessage
-from .transactions import Transaction
+from .transactions import Handler, Transaction
 from .usage_info import receive_info
 from .usage_modify import Modification
 from .usage_refer import Referrals
@@ -120,22 +120,35 @@ class Leg:
 
     def send_bye(self, cause: int = 16) -> None:
         """Send BYE; the dialog stays known until it is answered, so that a BYE crossing ours gets its 200."""
-        self._send_bye(format_reason(cause), "", {})
-
-    def _send_bye(self, headers: str, proof: str, nonce_counts: dict[str, int]) -> None:
         dialog = self.dialog
 
         def on_answer(tx: Transaction, packet: Packet | None, failure: str) -> None:
-            if packet is not None and packet.status < 200:
-                return
-            if packet is not None and packet.status in (401, 407) and len(nonce_counts) < 2:
-                again = self.endpoint.answer(packet, "BYE", dialog.target, self.credentials, nonce_counts)
-                if again:
-                    self._send_bye(headers, again, nonce_counts)
-                    return
-            self.endpoint.remove_dialog(dialog)
+            if packet is None or packet.status >= 200:
+                self.endpoint.remove_dialog(dialog)
 
-        self.endpoint.request(dialog, "BYE", on_answer, headers + proof, leg=self.id)
+        self.request(dialog, "BYE", on_answer, format_reason(cause))
+
+    def request(
+        self,
+        dialog: Dialog,
+        method: str,
+        handler: Handler,
+        headers: str = "",
+        body: bytes = b"",
+        content_type: str = "application/sdp",
+    ) -> Transaction:
+        """Send a request of this leg; a challenge is answered and the request sent again (at most twice)."""
+        nonce_counts: dict[str, int] = {}
+
+        def on_event(tx: Transaction, packet: Packet | None, failure: str) -> None:
+            if packet is not None and packet.status in (401, 407) and len(nonce_counts) < 2:
+                proof = self.endpoint.answer(packet, method, dialog.target, self.credentials, nonce_counts)
+                if proof:
+                    self.endpoint.request(dialog, method, on_event, headers + proof, body, content_type, leg=self.id)
+                    return
+            handler(tx, packet, failure)
+
+        return self.endpoint.request(dialog, method, on_event, headers, body, content_type, leg=self.id)
 
     def break_off(self, by: By, cause: int, reason: str) -> None:
         """BYE a confirmed dialog on our own account (a lost peer, an expired session) and announce the end."""
@@ -147,6 +160,10 @@ class Leg:
         """End a confirmed leg; unanswered ones do it their own way."""
         self.end("local", cause=command.cause, reason=command.reason)
         self.send_bye(command.cause)
+
+    def get_dialog_key(self) -> DialogKey:
+        """The dialog others know this leg by."""
+        return self.dialog.key
 
     @property
     def may_update(self) -> bool:
@@ -188,7 +205,7 @@ class Leg:
     def send_info(self, content_type: str, body: bytes) -> None:
         """INFO on a confirmed leg; nobody waits for its answer."""
         if self.is_confirmed:
-            self.endpoint.request(self.dialog, "INFO", ignore, "", body, clean(content_type), leg=self.id)
+            self.request(self.dialog, "INFO", ignore, "", body, clean(content_type))
 
     def assume_ack(self) -> None:
         """A request that can only follow the ACK arrived before it."""

@@ -169,6 +169,14 @@ class Stack:
         found = self._endpoint.legs.get(leg)
         return found.dialog.flow if found is not None else None
 
+    def get_dialog(self, leg: str) -> tuple[str, str, str] | None:
+        """(Call-ID, our tag, the peer's tag) of a leg, as a Replaces header or dialog-info names it (RFC 3891, 4235).
+
+        The peer's tag is empty until it has answered something.
+        """
+        found = self._endpoint.legs.get(leg)
+        return found.get_dialog_key() if found is not None else None
+
     def export_leg(self, leg: str) -> dict[str, Any] | None:
         """Plain data of a confirmed leg, for a journal; None where there is nothing worth keeping."""
         found = self._endpoint.legs.get(leg)

@@ -28,6 +28,15 @@ ACCEPTING = "accepting"
 """Our 2xx to a re-INVITE waits for its ACK."""
 MAX_QUEUE = 8
 MAX_GLARES = 4
+MAX_WAIT = 10
+"""Seconds of Retry-After that are waited out before the switch is told."""
+
+
+def read_retry_after(packet: Packet) -> int:
+    """Seconds of Retry-After; -1 where there is none."""
+    value = packet.header("Retry-After").partition("(")[0].partition(";")[0].strip()
+    return int(value) if value.isascii() and value.isdigit() and len(value) < 9 else -1
+
 
 REFRESH = "refresh"
 REOFFER = "reoffer"
@@ -179,10 +188,8 @@ class Modification:
         kind, _ = self._current
         status = packet.status
         self._attempts += 1
-        if status == 491 and self._glares < MAX_GLARES:
-            # Section 14.1: the owner of the Call-ID waits longer, so that the two do not collide again.
-            owner = leg.owns_call_id
-            delay = leg.endpoint.ids.uniform(2.1, 4.0) if owner else leg.endpoint.ids.uniform(0.0, 2.0)
+        delay = self._read_delay(packet)
+        if delay is not None and self._glares < MAX_GLARES:
             self._glares += 1
             self._queue.appendleft(self._current)
             self._is_backing_off = True
@@ -210,6 +217,17 @@ class Modification:
             # A refused refresh changes nothing; try again before the session expires.
             leg.endpoint.transactions.set_timer(leg, "session refresh", leg.session.interval / 4)
         self.resume()
+
+    def _read_delay(self, packet: Packet) -> float | None:
+        """How long to wait before the same offer is sent again; None: it was refused for good."""
+        uniform = self._leg.endpoint.ids.uniform
+        if packet.status == 491:
+            # Section 14.1: the owner of the Call-ID waits longer, so that the two do not collide again.
+            return uniform(2.1, 4.0) if self._leg.owns_call_id else uniform(0.0, 2.0)
+        if packet.status == 500 and 0 <= (seconds := read_retry_after(packet)) <= MAX_WAIT:
+            # Section 14.2: an INVITE of the peer is still being decided.
+            return seconds + uniform(0.0, 0.5)
+        return None
 
     def _finish(self) -> None:
         self.state = IDLE

@@ -60,7 +60,7 @@ class Referral:
 
     __slots__ = ("accepted", "cseq", "quiet", "tx")
 
-    def __init__(self, tx: Transaction, cseq: int) -> None:
+    def __init__(self, cseq: int, tx: Transaction | None = None) -> None:
         self.tx = tx
         self.cseq = cseq
         self.accepted = False
@@ -94,7 +94,7 @@ class Referrals:
         if self._incoming is not None:
             endpoint.respond(tx, 491)
             return
-        self._incoming = Referral(tx, packet.cseq)
+        self._incoming = Referral(packet.cseq, tx)
         self._incoming.quiet = packet.header("Refer-Sub").strip().lower().startswith("false")
         referred_by = packet.header("Referred-By")
         endpoint.emit(Refer(leg=leg.id, target=target, target_user=user, replaces=replaces, referred_by=referred_by))
@@ -115,7 +115,7 @@ class Referrals:
     def answer(self, status: int) -> None:
         """Command ``AnswerRefer``; a 2xx is followed by the first NOTIFY at once (RFC 3515 section 2.4.4)."""
         referral = self._incoming
-        if referral is None or referral.accepted:
+        if referral is None or referral.tx is None or referral.accepted:
             return
         endpoint = self._leg.endpoint
         headers = endpoint.get_contact_line(self._leg.dialog.flow)
@@ -145,14 +145,8 @@ class Referrals:
             f"Subscription-State: {state}\r\n"
         )
         body = f"SIP/2.0 {status} {get_reason(status)}\r\n".encode()
-        endpoint.request(
-            self._leg.dialog,
-            "NOTIFY",
-            self._on_notify_answer,
-            headers,
-            body,
-            "message/sipfrag;version=2.0",
-            leg=self._leg.id,
+        self._leg.request(
+            self._leg.dialog, "NOTIFY", self._on_notify_answer, headers, body, "message/sipfrag;version=2.0"
         )
 
     def _on_notify_answer(self, tx: Transaction, packet: Packet | None, failure: str) -> None:
@@ -169,19 +163,21 @@ class Referrals:
             return
         referred = f"Referred-By: {clean(referred_by)}\r\n" if referred_by else ""
         headers = f"{endpoint.get_contact_line(leg.dialog.flow)}Refer-To: <{clean(target)}>\r\n{referred}"
-        tx = endpoint.request(leg.dialog, "REFER", self._on_refer_answer, headers, leg=leg.id)
-        self._outgoing = Referral(tx, leg.dialog.local_cseq)
+        sent = Referral(leg.dialog.local_cseq + 1)
+        self._outgoing = sent
+
+        def on_answer(tx: Transaction, packet: Packet | None, failure: str) -> None:
+            if self._outgoing is sent and not leg.is_over:
+                self._on_refer_answer(packet, failure)
+
+        leg.request(leg.dialog, "REFER", on_answer, headers)
         endpoint.transactions.set_timer(leg, "refer", LIFETIME)
 
-    def _on_refer_answer(self, tx: Transaction, packet: Packet | None, failure: str) -> None:
-        if self._outgoing is None or tx is not self._outgoing.tx or self._leg.is_over:
-            return
+    def _on_refer_answer(self, packet: Packet | None, failure: str) -> None:
         if packet is None:
             self._finish(408 if failure == "timeout" else 503)
         elif packet.status >= 300:
             self._finish(packet.status)
-        elif packet.status >= 200:
-            self._outgoing.accepted = True
 
     def on_notify(self, tx: Transaction, packet: Packet) -> None:
         """NOTIFY of a transfer we asked for; it may overtake the 202."""
@@ -221,7 +217,7 @@ class Referrals:
 
     def close(self) -> None:
         """The leg is over."""
-        if self._incoming is not None and not self._incoming.accepted:
+        if self._incoming is not None and self._incoming.tx is not None and not self._incoming.accepted:
             self._leg.endpoint.respond(self._incoming.tx, 481)
         self._incoming = None
         if self._outgoing is not None:

@@ -5,11 +5,12 @@ from __future__ import annotations
 from .bodies import read_sdp
 from .causes import format_reason, get_cause, read_cause, read_reason_text
 from .commands import Acknowledge, Flow, Hangup, Invite
-from .dialog import Dialog, make_uac_dialog
+from .dialog import Dialog, DialogKey, make_uac_dialog
 from .endpoint import ALLOW_LINE, SUPPORTED, Endpoint
 from .events import Answered, Ringing
 from .leg import ACCEPTED, CLOSED, EARLY, By, Leg, ignore
 from .transactions import Transaction
+from .usage_modify import read_retry_after
 from .usage_timer import read_delta
 from .wire import Packet, PeerFault, parse_name_addr, split_list
 from .writer import build_request, clean, format_headers
@@ -227,7 +228,7 @@ class OutgoingLeg(Leg):
             return False
         self._rseq[packet.to_tag] = rseq
         rack = f"RAck: {rseq} {packet.cseq} INVITE\r\n"
-        self.endpoint.request(dialog, "PRACK", ignore, rack, leg=self.id)
+        self.request(dialog, "PRACK", ignore, rack)
         return True
 
     def _on_success(self, tx: Transaction, packet: Packet) -> None:
@@ -303,7 +304,7 @@ class OutgoingLeg(Leg):
         reason = read_reason_text(reasons) or packet.response.phrase
         contacts = _read_contacts(packet) if status // 100 == 3 else ()
         cause = read_cause(reasons, status) if reasons else get_cause(status)
-        retry = read_delta(packet.header("Retry-After").partition("(")[0])
+        retry = max(0, read_retry_after(packet))
         self.end("remote", status=status, cause=cause, reason=reason, contacts=contacts, retry_after=retry)
 
     def _retry(self, packet: Packet) -> bool:
@@ -323,6 +324,12 @@ class OutgoingLeg(Leg):
             return False
         self._send_invite()
         return True
+
+    def get_dialog_key(self) -> DialogKey:
+        """While it rings, the dialog of the latest fork."""
+        if self.phase == EARLY and self._forks:
+            return next(reversed(self._forks.values())).key
+        return self.dialog.key
 
     def _drop_forks(self) -> None:
         for dialog in self._forks.values():

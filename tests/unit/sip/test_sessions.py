@@ -14,6 +14,7 @@ from pbx.sip.commands import (
     Reoffer,
     SendInfo,
     SendMessage,
+    SendRefer,
 )
 from pbx.sip.events import (
     Acknowledged,
@@ -22,6 +23,7 @@ from pbx.sip.events import (
     IncomingCall,
     Info,
     InfoDigit,
+    ReferProgress,
     ReofferAnswered,
     Reoffered,
     ReofferRefused,
@@ -686,3 +688,45 @@ def test_incoming_call_of_a_peer_with_quirks() -> None:
     peer.ack()
     peer.wait(100)
     assert "INVITE" in peer.lines() and "UPDATE" not in peer.lines()
+
+
+def test_busy_peer_is_asked_again_when_it_says() -> None:
+    """RFC 3261 section 14.2: 500 with Retry-After, because an INVITE of its own was open."""
+    peer, leg = talk()
+    peer.command(Reoffer(leg=leg, sdp=HOLD))
+    first = peer.last("INVITE")
+    peer.receive(peer.response(first, 500, "Retry-After: 3"))
+    peer.wait(2.9)
+    assert peer.last("INVITE") is first and not peer.events
+    peer.wait(0.7)
+    again = peer.last("INVITE")
+    assert again is not first and again.body == HOLD
+    peer.receive(peer.response(again, 500, "Retry-After: 300"))
+    assert peer.event(ReofferRefused).status == 500
+
+
+@pytest.mark.parametrize("method", ["INFO", "REFER"])
+def test_challenged_requests_inside_a_call(method: str) -> None:
+    peer = Peer(answer_challenge=challenge_answerer)
+    peer.answer(peer.call_out(credentials=Credentials("me", "secret")))
+    if method == "INFO":
+        peer.command(SendInfo(leg="out", content_type="application/dtmf", body=b"5"))
+    else:
+        peer.command(SendRefer(leg="out", target="sip:300@example.com"))
+    peer.receive(peer.response(peer.last(method), 401, "WWW-Authenticate: n1"))
+    again = peer.last(method)
+    assert again.header("Authorization").startswith(f"Proof me {method}")
+    peer.receive(peer.response(again, 202))
+    assert peer.lines().count(method) == 2 and not [event for event in peer.events if isinstance(event, ReferProgress)]
+
+
+def test_dialog_of_a_leg_as_others_name_it() -> None:
+    peer = Peer()
+    invite = peer.call_out()
+    assert peer.stack.get_dialog("out") == (invite.call_id, invite.from_tag, "")
+    peer.receive(peer.response(invite, 180, tag="one"))
+    peer.receive(peer.response(invite, 180, tag="two"))
+    assert peer.stack.get_dialog("out") == (invite.call_id, invite.from_tag, "two")
+    peer.answer(invite, tag="one")
+    assert peer.stack.get_dialog("out") == (invite.call_id, invite.from_tag, "one")
+    assert peer.stack.get_dialog("nobody") is None
