@@ -7,7 +7,7 @@ from typing import TypeVar
 from sipmessage import Request, Response
 
 from pbx.core.ids import SeededIds
-from pbx.sip.commands import AnyCommand, Credentials, Flow, Invite
+from pbx.sip.commands import Accept, AnyCommand, Credentials, Flow, Hangup, Invite
 from pbx.sip.events import IncomingCall, Origin, Output, Transmit
 from pbx.sip.identity import Listener, LocalIdentity, Settings
 from pbx.sip.policy import Trusted
@@ -241,3 +241,33 @@ class Peer:
         self.wait(100.0)
         assert not any(self.stack.live().values()), self.stack.live()
         assert self.stack.next_deadline() is None
+
+
+HOLD = OFFER + b"a=sendonly\r\n"
+HELD = ANSWER + b"a=recvonly\r\n"
+
+
+def talk(*headers: str, **options: object) -> tuple[Peer, str]:
+    """A confirmed call of the peer to us."""
+    peer = Peer(**options)  # type: ignore[arg-type]
+    leg = peer.call_in(*headers)
+    peer.command(Accept(leg=leg, sdp=ANSWER))
+    peer.ack()
+    peer.clear()
+    return peer, leg
+
+
+def talk_out(*headers: str, **options: object) -> Peer:
+    """A confirmed call of ours to the peer, leg ``out``."""
+    peer = Peer(**options)  # type: ignore[arg-type]
+    invite = peer.call_out()
+    peer.answer(invite, *headers)
+    peer.clear()
+    peer.cseq = 10
+    return peer
+
+
+def end(peer: Peer, leg: str) -> None:
+    peer.command(Hangup(leg=leg))
+    peer.receive(peer.response(peer.last("BYE"), 200))
+    peer.assert_idle()
