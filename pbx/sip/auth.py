@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import binascii
 import hmac
+import re
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Mapping, Sequence
 from typing import Final, Protocol
@@ -24,6 +25,13 @@ from .digest import ALGORITHMS, DigestError, base_algorithm, compute_ha1, comput
 from .events import Origin, Output
 from .policy import Authenticated, Challenged, Rejected
 
+MD5_ONLY_AGENTS: Final = r"baresip v[01]\.|SIPp"
+"""User agents that give up at a second challenge they do not know, against RFC 8760 section 2.4; a regular expression
+for the beginning of User-Agent."""
+
+_MAX_UNANSWERED: Final = 8192
+_MAX_CALL_ID: Final = 64
+"""Characters that tell one Call-ID from another; strangers choose its length."""
 _STAMP_BYTES: Final = 11
 _MAC_BYTES: Final = 16
 _WINDOW: Final = 64
@@ -74,6 +82,7 @@ class DigestAuthenticator:
         nonce_lifetime: float = 600.0,
         max_nonces: int = 65536,
         failures: FailureSink | None = None,
+        md5_only_agents: str = MD5_ONLY_AGENTS,
     ) -> None:
         if len(key) < 16:
             raise ValueError("the nonce key must have at least 16 bytes")
@@ -83,6 +92,8 @@ class DigestAuthenticator:
         self._algorithms = tuple(algorithms)
         self._lifetime_ms = int(nonce_lifetime * 1000)
         self._failures = failures
+        self._md5_only = re.compile(md5_only_agents, re.IGNORECASE)
+        self._unanswered: dict[str, None] = {}
         self._count = 0
         self._counts = _NonceCounts(max_nonces)
         self._nobody_ha1 = compute_ha1("", "", binascii.hexlify(key).decode())
@@ -110,7 +121,7 @@ class DigestAuthenticator:
         except DigestError as error:
             return Rejected(400, f"Bad Authorization: {error}")
         if given is None:
-            return self.challenge(realm, flow, now)
+            return self._challenge_anew(request, realm, flow, now)
         algorithm = given.get("algorithm", "MD5").upper()
         qop = given.get("qop", "").lower()
         if algorithm not in self._offered or qop not in ("", "auth"):
@@ -143,7 +154,22 @@ class DigestAuthenticator:
             return self.challenge(realm, flow, now, stale=True)
         if self._failures is not None:
             self._failures.right_credentials(flow, now)
+        self._unanswered.pop((request.headers.get("Call-ID") or "")[:_MAX_CALL_ID], None)
         return Authenticated(account.origin)
+
+    def _challenge_anew(self, request: Request, realm: str, flow: Flow, now: float) -> Challenged:
+        """Who comes back on the same Call-ID without an answer did not understand the challenge: he gets MD5 alone."""
+        if len(self._offered) == 1 or "MD5" not in self._offered:
+            return self.challenge(realm, flow, now)
+        call_id = (request.headers.get("Call-ID") or "")[:_MAX_CALL_ID]
+        puzzled = call_id in self._unanswered
+        if not puzzled:
+            if len(self._unanswered) >= _MAX_UNANSWERED:
+                del self._unanswered[next(iter(self._unanswered))]
+            self._unanswered[call_id] = None
+        if puzzled or self._md5_only.match(request.headers.get("User-Agent") or ""):
+            return self.challenge(realm, flow, now, only="MD5")
+        return self.challenge(realm, flow, now)
 
     def _refuse(
         self, username: str, known: bool, realm: str, flow: Flow, now: float, *, counts: bool
@@ -155,8 +181,8 @@ class DigestAuthenticator:
             outputs = self._failures.wrong_credentials(flow, username, known, now)
         return Rejected(403, "Wrong credentials", outputs=tuple(outputs))
 
-    def challenge(self, realm: str, flow: Flow, now: float, *, stale: bool = False) -> Challenged:
-        """A fresh challenge per offered algorithm (RFC 8760 section 2.3)."""
+    def challenge(self, realm: str, flow: Flow, now: float, *, stale: bool = False, only: str = "") -> Challenged:
+        """A fresh challenge per offered algorithm (RFC 8760 section 2.3), or for ``only`` one of them."""
         nonce = self._make_nonce(realm, flow.host, now)
         tail = ", stale=true" if stale else ""
         return Challenged(
@@ -165,7 +191,7 @@ class DigestAuthenticator:
                     "WWW-Authenticate",
                     f'Digest realm={quote(realm)}, nonce="{nonce}", algorithm={algorithm}, qop="auth"{tail}',
                 )
-                for algorithm in self._offered
+                for algorithm in ((only,) if only else self._offered)
             )
         )
 

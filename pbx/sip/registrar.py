@@ -197,7 +197,7 @@ class Registrar:
         extension = origin.name
         if origin.kind != "extension" or parse_uri(parse_name_addr(headers["To"]).uri).user != extension:
             raise PeerFault(403, "Not Your Address")
-        call_id = headers["Call-ID"]
+        call_id = headers["Call-ID"][:256]
         cseq = int(headers["CSeq"].split(None, 1)[0])
         contacts = split_list(headers.getlist("Contact"))
         expires_text = (headers.get("Expires") or "").strip()

@@ -283,6 +283,35 @@ def test_only_algorithms_common_to_all_accounts_are_offered() -> None:
     assert server.authenticate(request, REALM, FLOW, 11.0) == Authenticated(Origin("extension", "1002"))
 
 
+def algorithms(challenged: Challenged) -> list[str]:
+    return [(parse_digest(value) or {})["algorithm"] for _, value in challenged.headers]
+
+
+def test_a_phone_that_is_puzzled_by_two_challenges_gets_one() -> None:
+    server, _ = make_server()
+
+    def ask(call_id: str, agent: str = "Phone") -> Challenged:
+        request = make_request()
+        request.headers.add("Call-ID", call_id)
+        request.headers.add("User-Agent", agent)
+        result = server.authenticate(request, REALM, FLOW, 1.0)
+        assert isinstance(result, Challenged)
+        return result
+
+    assert algorithms(ask("a")) == ["SHA-256", "MD5"]
+    assert algorithms(ask("b")) == ["SHA-256", "MD5"]
+    assert algorithms(ask("a")) == ["MD5"]
+    assert algorithms(ask("c", "baresip v1.0.0 (x86_64/linux)")) == ["MD5"]
+    assert algorithms(ask("d", "baresip v3.1.0")) == ["SHA-256", "MD5"]
+    understood = answer(ask("b"), make_request())
+    understood.headers.add("Call-ID", "b")
+    assert isinstance(server.authenticate(understood, REALM, FLOW, 2.0), Authenticated)
+    assert algorithms(ask("b")) == ["SHA-256", "MD5"]
+    for n in range(20_000):
+        ask(f"flood{n}")
+    assert len(server._unanswered) <= 8192
+
+
 @pytest.mark.parametrize(
     "value",
     [
