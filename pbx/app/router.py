@@ -16,15 +16,20 @@ from pbx.call import negotiation
 from pbx.call.model import Call, Leg
 from pbx.call.numbers import rewrite
 from pbx.call.routing import CalendarState, External, Feature, Unknown, route_inbound
-from pbx.config.model import RingGroup
+from pbx.config.model import RingGroup, Trunk
 from pbx.core.destination import HANGUP_CAUSES, Destination, parse_destination
 from pbx.events import catalogue as facts
 from pbx.sip.commands import Hangup
 from pbx.sip.events import IncomingCall
+from pbx.sip.party import Party, read_party
 
 if TYPE_CHECKING:
     from pbx.app.exchange import Exchange
     from pbx.app.legs import Failure, Launch
+
+
+MAX_DATA = 1000
+"""Characters kept of a header that becomes call data."""
 
 
 class Plan(NamedTuple):
@@ -74,6 +79,8 @@ class Router:
                 sip_call_id=event.request.call_id,
             )
         )
+        if call.data:
+            ex.log(facts.CallInformation(call=call.id, data=dict(call.data)))
         if event.replaces:
             ex.transfers.replaced(call, leg, event.replaces)
         ex.media.open(call, leg)
@@ -96,7 +103,8 @@ class Router:
                 return 403, 21, "trunk disabled"
             if trunk.max_calls and ex.device_legs[f"trunk:{trunk.name}"] >= trunk.max_calls:
                 return 503, 34, f"trunk {trunk.name} is full"
-            caller = ex.settings.caller_class(rewrite(event.caller, trunk.numbers_in, ex.settings.country))
+            number = rewrite(_read_party(event, trunk).number, trunk.numbers_in, ex.settings.country)
+            caller = ex.settings.caller_class(number)
             if caller is not None and caller.treatment == "block":
                 return 603, 21, f"caller of class {caller.name}"
         if event.sdp is not None and not negotiation.readable(event.sdp):
@@ -134,20 +142,26 @@ class Router:
 
     def _make_call(self, event: IncomingCall) -> Call:
         ex = self._ex
-        caller, called = event.caller, event.called
+        caller, called, name = event.caller, event.called, event.caller_name
+        data: dict[str, str] = {}
         language = ex.settings.language
         trunk = ex.settings.configuration.trunks.get(event.origin.name) if event.origin.kind == "trunk" else None
         if trunk is not None:
+            party = _read_party(event, trunk)
+            # RFC 3323 section 4.1.4: who asked for privacy is shown to nobody.
+            caller, name = ("anonymous", "") if party.private or not party.number else (party.number, party.name)
             caller = rewrite(caller, trunk.numbers_in, ex.settings.country)
-            called = rewrite(called, trunk.numbers_in, ex.settings.country)
+            called = rewrite(party.called, trunk.numbers_in, ex.settings.country)
+            data = _read_data(event, trunk, party)
             language = trunk.language or language
         call = Call(
             id=ex.ids.token("call-"),
             direction="inbound" if trunk is not None else "internal",
             caller=caller,
             called=called,
-            caller_name=event.caller_name,
+            caller_name=name,
             language=language,
+            data=data,
             gateway=ex.media.choose(),
             started_at=ex.wall,
         )
@@ -396,3 +410,28 @@ def _delayed(target: Target, delay: float) -> Target:
         delay=delay,
         rule=target.rule,
     )
+
+
+def _read_party(event: IncomingCall, trunk: Trunk) -> Party:
+    """Who calls whom, as far as the trunk is believed."""
+    return read_party(
+        event.request,
+        trusted=trunk.trust_identity,
+        caller_from=trunk.quirks.caller_from,
+        called_from=trunk.quirks.called_from,
+    )
+
+
+def _read_data(event: IncomingCall, trunk: Trunk, party: Party) -> dict[str, str]:
+    """What the INVITE says beside, as call data: chosen headers, User-to-User (RFC 7433), who diverted the call."""
+    data: dict[str, str] = {}
+    for name in trunk.data_headers:
+        value = event.request.headers.get(name)
+        if value:
+            data[name] = value[:MAX_DATA]
+    if party.user_data:
+        data["user_to_user"] = party.user_data[0].data.decode("utf-8", "replace")[:MAX_DATA]
+    if party.diverted:
+        data["diverted_from"] = party.diverted[0].number
+        data["diverted_why"] = party.diverted[0].reason
+    return data

@@ -81,6 +81,39 @@ def test_calls_beyond_the_limit_are_refused() -> None:
     assert scene.reasons() == ["too many calls"]
 
 
+# --- who calls ----------------------------------------------------------------------------------------------------
+
+ASSERTED = (("P-Asserted-Identity", "<sip:13800000000@example.net>"),)
+
+
+@pytest.mark.parametrize(
+    ("trunk", "headers", "caller"),
+    [
+        ({}, ASSERTED, "13912345678"),
+        ({"trust_identity": "yes"}, ASSERTED, "13800000000"),
+        ({"trust_identity": "yes"}, (), "13912345678"),
+        ({"trust_identity": "yes"}, (*ASSERTED, ("Privacy", "id")), "anonymous"),
+        ({"trust_identity": "yes", "quirks": {"caller_from": "from"}}, ASSERTED, "13912345678"),
+    ],
+)
+def test_who_calls_by_trust(trunk: dict, headers: tuple[tuple[str, str], ...], caller: str) -> None:
+    scene = Scene("13912345678", trunks={"carrier": {"host": CARRIER, "networks": [CARRIER]} | trunk})
+    scene.carrier.at(scene.world.now, lambda: scene.carrier.call("100", headers))
+    scene.world.run(5)
+    assert [event.caller for event in scene.facts(facts.Offered)] == [caller]
+
+
+def test_headers_become_call_data() -> None:
+    trunk = {"host": CARRIER, "networks": [CARRIER], "trust_identity": "yes", "data_headers": ["X-Customer"]}
+    scene = Scene("13912345678", trunks={"carrier": trunk})
+    headers = (("X-Customer", "4711"), ("X-Other", "1"), ("Diversion", "<sip:555@example.net>;reason=no-answer"))
+    scene.carrier.at(scene.world.now, lambda: scene.carrier.call("100", headers))
+    scene.world.run(5)
+    assert [event.data for event in scene.facts(facts.CallInformation)] == [
+        {"X-Customer": "4711", "diverted_from": "555", "diverted_why": "no-answer"}
+    ]
+
+
 # --- networks of phones -----------------------------------------------------------------------------------------------
 
 
