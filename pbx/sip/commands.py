@@ -57,6 +57,8 @@ class Invite(Command, frozen=True, kw_only=True):
     """Seconds of ringing after which the call is cancelled; ends with cause 408."""
     max_forwards: int = 70
     """One less than that of the call this one carries on, so that loops between exchanges end."""
+    session_id: str = ""
+    """UUID of the call this one carries on (32 hexadecimal digits, RFC 7989); empty: a fresh one."""
     reliable: bool = True
     """False: do not offer 100rel, to a peer that mishandles it."""
     update: bool = True

@@ -24,6 +24,7 @@ class Dialog:
         "remote_cseq",
         "remote_tag",
         "routes",
+        "session_line",
         "target",
     )
 
@@ -39,6 +40,7 @@ class Dialog:
         local_cseq: int = 0,
         remote_cseq: int = -1,
         routes: list[str] | None = None,
+        session_line: str = "",
     ) -> None:
         self.call_id = call_id
         self.local = local
@@ -55,6 +57,8 @@ class Dialog:
         """-1: nothing received yet."""
         self.routes = routes or []
         """Route values in the order they are sent."""
+        self.session_line = session_line
+        """Session-ID header line of our requests, empty where there is none (RFC 7989)."""
 
     @property
     def key(self) -> DialogKey:
@@ -145,4 +149,5 @@ def make_uac_dialog(packet: Packet, base: Dialog, flow: Flow) -> Dialog:
         flow,
         local_cseq=base.local_cseq,
         routes=routes,
+        session_line=base.session_line,
     )

@@ -108,7 +108,7 @@ class Endpoint:
         """Answer a server transaction; returns the bytes, for those who repeat them."""
         assert tx.packet is not None
         if status > 100:
-            headers = self.server_line + headers
+            headers = self.server_line + tx.session_line + headers
             to_tag = to_tag or tx.packet.to_tag or self.ids.token()
         data = build_response(tx.packet, status, reason, to_tag, headers, content_type, body)
         self.transactions.send_response(tx, status, data)
@@ -134,7 +134,7 @@ class Endpoint:
         content_type: str = "application/sdp",
     ) -> bytes:
         uri, routes = dialog.get_next_hop()
-        head = dialog.make_head(method, cseq) + self.user_agent_line + headers
+        head = dialog.make_head(method, cseq) + self.user_agent_line + dialog.session_line + headers
         return build_request(method, uri, self.make_via(dialog.flow, branch), routes, head, content_type, body)
 
     def request(

@@ -45,6 +45,8 @@ class Settings(msgspec.Struct, frozen=True):
     tcp_above_bytes: int = 1300
     """UDP requests longer than this go by TCP where there is a TCP listener and the peer's port is its listening
     port (RFC 3261 section 18.1.1); 0: never."""
+    session_id: bool = True
+    """Send Session-ID (RFC 7989)."""
     max_legs: int = 20_000
     max_transactions: int = 100_000
     retry_after: int = 30

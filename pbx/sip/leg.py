@@ -6,6 +6,7 @@ What happens before the answer is in ``usage_uas`` and ``usage_uac``; new offers
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from functools import lru_cache
 from typing import Any, Literal
@@ -23,6 +24,7 @@ from .usage_timer import SessionTimer
 from .wire import Packet
 from .writer import clean
 
+_SESSION_ID = re.compile(r"\s*([0-9A-Fa-f]{32})\s*(?:;|\Z)")
 EARLY = "early"
 """Not answered yet."""
 ACCEPTED = "accepted"
@@ -51,6 +53,7 @@ class Leg:
         "referrals",
         "remote_sdp",
         "session",
+        "session_id",
     )
 
     def __init__(self, endpoint: Endpoint, leg: str, dialog: Dialog) -> None:
@@ -68,6 +71,8 @@ class Leg:
         self.credentials: Credentials | None = None
         self.modification = Modification(self)
         self.session = SessionTimer(self)
+        self.session_id = ""
+        """Our UUID of RFC 7989."""
         self.referrals = Referrals(self)
         endpoint.legs[leg] = self
 
@@ -170,11 +175,19 @@ class Leg:
         """UPDATE can be sent."""
         return "UPDATE" in self.allows and not self.never_update
 
+    def note_session_id(self, packet: Packet, dialog: Dialog) -> None:
+        """Name both ends in what we send: our UUID and the one of the peer, if it told one."""
+        if self.session_id:
+            match = _SESSION_ID.match(packet.header("Session-ID"))
+            remote = match[1].lower() if match else "0" * 32
+            dialog.session_line = f"Session-ID: {self.session_id};remote={remote}\r\n"
+
     # --- requests inside the dialog -----------------------------------------------------------------------------
 
     def on_request(self, tx: Transaction, packet: Packet, dialog: Dialog) -> None:
         """Route one request of the peer inside the dialog."""
         tx.leg = self.id
+        tx.session_line = dialog.session_line
         method = packet.method
         if 0 <= packet.cseq < dialog.remote_cseq:
             self.endpoint.respond(tx, 500, "CSeq Out Of Order")

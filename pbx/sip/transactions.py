@@ -47,6 +47,7 @@ class Transaction:
         "leg",
         "method",
         "packet",
+        "session_line",
         "state",
         "table",
     )
@@ -66,6 +67,8 @@ class Transaction:
         self.packet: Packet | None = None
         """The request, of a server transaction."""
         self.leg = ""
+        self.session_line = ""
+        """Session-ID header line of our responses."""
 
     def on_timer(self, name: str) -> None:
         self.layer.feed(self, name, None)

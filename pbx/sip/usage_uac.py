@@ -65,6 +65,9 @@ class OutgoingLeg(Leg):
         self.credentials = command.credentials
         self.local_sdp = command.sdp
         self.never_update = not command.update
+        if endpoint.settings.session_id:
+            self.session_id = command.session_id or endpoint.ids.token() + endpoint.ids.token()
+            base.session_line = f"Session-ID: {self.session_id};remote={'0' * 32}\r\n"
         self._command = command
         self._forks: dict[str, Dialog] = {}
         """Early dialogs by the peer's tag."""
@@ -96,7 +99,7 @@ class OutgoingLeg(Leg):
         headers = (
             f"{dialog.make_head('INVITE', dialog.local_cseq)}{endpoint.get_contact_line(dialog.flow)}{ALLOW_LINE}"
             f"Supported: {supported}\r\n{self.session.offer(self._min_se)}{endpoint.user_agent_line}"
-            f"{format_headers(command.headers)}{self._proof}"
+            f"{dialog.session_line}{format_headers(command.headers)}{self._proof}"
         )
         branch = endpoint.make_branch()
         uri, routes = dialog.get_next_hop()
@@ -250,6 +253,7 @@ class OutgoingLeg(Leg):
         self.endpoint.add_dialog(dialog, self)
         self.endpoint.transactions.stop_timer(self, "ring")
         self.read_allow(packet)
+        self.note_session_id(packet, dialog)
         self.session.take_answer(packet)
         sdp = read_sdp(packet)
         if sdp is None and self._command.sdp is not None:

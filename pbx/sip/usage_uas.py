@@ -39,6 +39,10 @@ class IncomingLeg(Leg):
         routes = packet.headers.getlist("record-route")
         self._record_route = "".join([f"Record-Route: {value}\r\n" for value in routes])
         self.read_allow(packet)
+        if endpoint.settings.session_id:
+            self.session_id = endpoint.ids.token() + endpoint.ids.token()
+            self.note_session_id(packet, dialog)
+            tx.session_line = dialog.session_line
         endpoint.add_dialog(dialog, self)
 
     # --- commands -----------------------------------------------------------------------------------------------

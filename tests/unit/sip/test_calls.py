@@ -612,3 +612,40 @@ def test_each_fork_has_its_own_early_media() -> None:
     peer.receive(peer.response(invite, 183, tag="two", body=OFFER))
     peer.answer(invite, tag="one", body=b"")
     assert peer.event(Answered).sdp == ANSWER
+
+
+# --- Session-ID -----------------------------------------------------------------------------------------------------
+
+THEIRS = "a" * 32
+NOBODY = "0" * 32
+
+
+def test_session_id_of_an_outgoing_call() -> None:
+    """RFC 7989: ours first, theirs as soon as they told it."""
+    peer = Peer()
+    invite = peer.call_out(session_id="b" * 32)
+    assert invite.header("Session-ID") == f"{'b' * 32};remote={NOBODY}"
+    peer.answer(invite, f"Session-ID: {THEIRS.upper()};remote={'b' * 32}")
+    assert peer.last("ACK").header("Session-ID") == f"{'b' * 32};remote={THEIRS}"
+    peer.receive(peer.request("INFO", cseq=1))
+    assert peer.last("200 INFO").header("Session-ID") == f"{'b' * 32};remote={THEIRS}"
+    fresh = peer.call_out("other").header("Session-ID")
+    assert len(fresh) == 32 + len(";remote=") + 32 and not fresh.startswith("b")
+
+
+def test_session_id_of_an_incoming_call() -> None:
+    peer = Peer()
+    leg = peer.call_in(f"Session-ID: {THEIRS};remote={NOBODY}")
+    peer.command(Accept(leg=leg, sdp=ANSWER))
+    said = peer.last("200 INVITE").header("Session-ID")
+    assert said.endswith(f";remote={THEIRS}") and said[:32] not in (THEIRS, NOBODY)
+    peer.ack()
+    peer.command(Hangup(leg=leg))
+    assert peer.last("BYE").header("Session-ID") == said
+
+
+def test_session_id_can_be_left_out() -> None:
+    peer = Peer(settings=Settings(session_id=False))
+    assert not peer.call_out().header("Session-ID")
+    peer.call_in()
+    assert not any(packet.header("Session-ID") for packet in peer.sent)
