@@ -66,7 +66,7 @@ def begin(run: Run, what: Gathering, before: tuple[PromptItem, ...] = ()) -> Gat
     if run.local["digits"]:
         run.wait(what.between)
         return None
-    speech = bool(what.phrases or what.speech_digits)
+    speech = bool(what.phrases or what.speech_digits) and run.call.speech and not run.state.deaf
     items = before + what.prompt
     run.local["playing"] = run.play(items, ALL_DIGITS if what.barge_in else "", speech) if items else ""
     if speech:
@@ -88,6 +88,7 @@ def feed(run: Run, what: Gathering, event: Input) -> Gathered | None:
             run.wait(what.timeout)
         return None
     if isinstance(event, Recognised):
+        run.state.deaf = run.state.deaf or bool(event.failure)
         return _take_speech(run, what, event)
     if isinstance(event, Expired):
         return _take_silence(run, what)

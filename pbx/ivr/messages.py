@@ -32,6 +32,8 @@ class CallFacts(msgspec.Struct, frozen=True, kw_only=True):
     """Preferred language of the caller when known (``en``, ``zh``); empty: the flow's default."""
     wall: datetime | None = None
     """When the call came, an aware time in the organisation's time zone; ``start`` may give it instead."""
+    speech: bool = False
+    """Whether there is a recogniser; without one nothing is listened for, and noise does not cut prompts short."""
     data: dict[str, Any] = {}
     """What came with the call: SIP headers an admin lets through, data of a transfer, results of an earlier flow."""
 

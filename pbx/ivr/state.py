@@ -42,6 +42,8 @@ class State(msgspec.Struct):
     """The caller hung up and a recording is still being closed."""
     astray: bool = False
     """Taken up by a version of the flow that lacks the step: to begin again as soon as time passes."""
+    deaf: bool = False
+    """The recogniser failed once: this call goes on with digits alone."""
     failing: bool = False
     """The flow's error branch is running."""
     ended: str = ""

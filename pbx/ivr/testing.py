@@ -75,7 +75,12 @@ class Stage:
         """Open request of each kind that the script answers: queue, dial, record, listen, callback."""
         self.used: set[Any] = set()
         call = m.CallFacts(
-            call="test", caller=case.caller, called=case.called, language=case.language, data=case.call_data
+            call="test",
+            caller=case.caller,
+            called=case.called,
+            language=case.language,
+            speech=True,
+            data=case.call_data,
         )
         self.machine = Interpreter(flow, call, SeededIds(1), lambda *step: self.record.steps.add(step))
 

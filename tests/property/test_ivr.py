@@ -143,7 +143,7 @@ events = st.lists(
 @given(flows, events)
 def test_hang_up_anywhere_leaves_nothing_behind(nodes: list[list[str]], happenings: list[tuple[str, Any]]) -> None:
     flow = build(nodes)
-    machine = Interpreter(flow, m.CallFacts(call="c", caller="13800138000"), SeededIds(3))
+    machine = Interpreter(flow, m.CallFacts(call="c", caller="13800138000", speech=True), SeededIds(3))
     ledger, now, old = Ledger(), 10.0, ""
     ledger.take(machine.start(now, WALL))
     for number, (what, value) in enumerate(happenings):

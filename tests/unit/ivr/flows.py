@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from textwrap import dedent, indent
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from pbx.core.ids import SeededIds
 from pbx.ivr import messages as m
@@ -29,9 +29,9 @@ def make_flow(nodes: str, top: str = "", name: str = "tried", folder: Path | Non
 class Driver:
     """An interpreter with a clock and all it ever put out."""
 
-    def __init__(self, flow: Flow | str, **call: str) -> None:
+    def __init__(self, flow: Flow | str, **call: Any) -> None:
         self.flow = make_flow(flow) if isinstance(flow, str) else flow
-        facts = m.CallFacts(**{"call": "c1", "caller": "13800138000", **call})  # type: ignore[arg-type]
+        facts = m.CallFacts(**{"call": "c1", "caller": "13800138000", "speech": True, **call})
         self.machine = Interpreter(self.flow, facts, SeededIds(7))
         self.now = 100.0
         self.all: list[m.Output] = []
@@ -51,7 +51,7 @@ class Driver:
 
     def played(self, reason: str = "completed") -> Driver:
         """The prompt that was started last is over."""
-        return self.give(m.PlayFinished(self.find(m.Play).request, reason), 1.0)  # type: ignore[arg-type]
+        return self.give(m.PlayFinished(self.find(m.Play).request, reason), 1.0)
 
     def wait(self, seconds: float) -> Driver:
         self.now += seconds

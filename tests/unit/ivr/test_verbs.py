@@ -238,6 +238,26 @@ def test_menu_listens_no_more_once_a_digit_came() -> None:
     assert d.give(m.Recognised(listen, "sales")).last == []
 
 
+def test_without_a_recogniser_noise_does_not_cut_prompts() -> None:
+    menu = (
+        "start:\n  - menu: {prompt: welcome, choices: {1: a}, speech: {1: [sales]}, " + ASK + "}\na:\n  - hangup" + BYE
+    )
+    d = Driver(make_flow(menu), speech=False).start()
+    assert d.every(m.Listen) == []
+    assert not d.find(m.Play).stop_on_speech
+
+
+def test_recogniser_that_failed_is_not_asked_again() -> None:
+    menu = (
+        "start:\n  - menu: {prompt: welcome, choices: {1: a}, speech: {1: [sales]}, " + ASK + "}\na:\n  - hangup" + BYE
+    )
+    d = Driver(menu).start()
+    d.give(m.Recognised(d.find(m.Listen).request, failure="away")).played().wait(5)
+    assert d.find(m.Play).names == ("sorry", "welcome")
+    assert not d.find(m.Play).stop_on_speech
+    assert len(d.every(m.Listen)) == 1
+
+
 def test_menu_goes_on_with_digits_when_recognition_fails() -> None:
     menu = (
         "start:\n  - menu: {prompt: welcome, choices: {1: a}, speech: {1: [sales]}, " + ASK + "}\na:\n  - hangup" + BYE
