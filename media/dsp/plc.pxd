@@ -4,7 +4,7 @@ from libc.stdint cimport int16_t
 
 
 cdef enum:
-    PLC_HISTORY = 800          # samples: 3.25 pitch periods of 15 ms at 16 kHz, and a little more
+    PLC_HISTORY = 800          # samples: 50 ms at 16 kHz, more than three of the longest periods
 
 
 cdef struct Plc:
@@ -13,10 +13,10 @@ cdef struct Plc:
     int16_t history[800]       # what was played last, oldest first
     int lost                   # samples concealed in the loss under way; 0: none
     int period                 # pitch period, 0: nothing to repeat
-    int periods                # how many of them are repeated, 1-3
-    int offset                 # place in them
+    int offset                 # place in it
     float jump                 # step between the last good sample and the first repeated one
-    float[780] cycle           # the repeated periods, their end led over into their beginning
+    float slope, level         # change of loudness per sample as it was before the loss, and what it came to
+    float[240] cycle           # the repeated period, its end led over into its beginning
 
 
 cdef void plc_reset(Plc* plc, int rate) noexcept nogil

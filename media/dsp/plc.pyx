@@ -1,21 +1,21 @@
-"""Packet-loss concealment in the manner of ITU-T G.711 Appendix I, but without its delay of 3.75 ms.
+"""Packet-loss concealment by repeating the last pitch period, after ITU-T G.711 Appendix I, without its delay.
 
-What was heard last is repeated pitch period by pitch period: one period in the first 10 ms, two in the next, three from
-then on, so that it does not buzz; from 10 ms on it gets quieter by a fifth every 10 ms and is silent after 60. Where
-the recommendation holds all audio back to blend the beginning of a loss, here the step from the last sample to the
-first repeated one is taken out and let go over a quarter period. Behind a loss the repetition is led over into the
-real signal, for longer after a longer loss.
+The period is the lag (2.5 to 15 ms) at which the last 5 ms resemble what went before. The repetition goes on getting
+quieter as the sound was doing, and fades by 2.5 % a millisecond from 5 ms on: it is silent after 45 ms. Where the
+Recommendation holds all audio back to blend the beginning of a loss, here the step from the last sample to the first
+repeated one is taken out and let go over a quarter period. Behind a loss the repetition is led over into the real signal,
+for longer after a longer loss. The figures were chosen by PESQ on speech in four languages.
 """
 
-from libc.math cimport sqrt
+from libc.math cimport pow, sqrt
 from libc.stdint cimport int16_t
 from libc.string cimport memcpy, memmove, memset
 
 cdef enum:
     MAX_RATE = 16000
 
-cdef float FADE_PER_10MS = 0.2
-cdef double VOICED = 0.4       # normalised correlation from which on a period is believed
+cdef float FADE_PER_MS = 0.025
+cdef float FADE_FROM_MS = 5.0
 
 
 cdef void plc_reset(Plc* plc, int rate) noexcept nogil:
@@ -46,119 +46,77 @@ cdef void remember(Plc* plc, const int16_t* samples, int count) noexcept nogil:
     plc.count = keep + count
 
 
-cdef double likeness(const int16_t* end, int lag, int span, int step) noexcept nogil:
-    """Normalised correlation of the last ``span`` samples with those ``lag`` before them."""
+cdef double likeness(const int16_t* end, int lag, int span) noexcept nogil:
+    """Correlation of the last ``span`` samples with those ``lag`` before them, normalised by the latter."""
     cdef double product = 0, energy = 1.0
-    cdef int i = 1
-    while i <= span:
+    cdef int i
+    for i in range(1, span + 1):
         product += <double>end[-i] * end[-i - lag]
         energy += <double>end[-i - lag] * end[-i - lag]
-        i += step
     return product / sqrt(energy)
 
 
 cdef int find_period(Plc* plc) noexcept nogil:
-    """Pitch period of the history's end, 5 to 15 ms (twice a shorter one serves as well); 0 without enough of it."""
-    cdef int low = plc.rate // 200, high = plc.rate * 3 // 200
-    cdef int span = plc.rate // 50
-    cdef int step = plc.rate // 4000
+    """Pitch period of the history's end; 0 without enough of it."""
+    cdef int low = plc.rate // 400, high = plc.rate * 3 // 200
+    cdef int span = plc.rate // 200
     cdef int lag, best = low
     cdef double score, best_score = -1.0
     cdef const int16_t* end = plc.history + plc.count
     if plc.count < high + span:
-        span = plc.count - high
-        if span < low:
-            return 0
-    # Coarse at a quarter of the work, then each lag around the best.
-    lag = low
-    while lag <= high:
-        score = likeness(end, lag, span, step)
-        if score > best_score:
-            best_score = score
-            best = lag
-        lag += step
-    low = best - step + 1
-    high = best + step - 1 if best + step - 1 < high else high
+        return 0
     for lag in range(low, high + 1):
-        score = likeness(end, lag, span, 1)
-        if score > best_score or lag == low:
+        score = likeness(end, lag, span)
+        if score > best_score:
             best_score = score
             best = lag
     return best
 
 
-cdef void build_cycle(Plc* plc, int periods) noexcept nogil:
-    """Copy the last ``periods`` periods; their last quarter period leads over into what precedes the first."""
+cdef void build_cycle(Plc* plc) noexcept nogil:
+    """Copy the last period; its last quarter leads over into what precedes its beginning."""
     cdef int quarter = plc.period // 4
-    cdef int length, start, i
-    cdef float rise
-    while periods > 1 and periods * plc.period + quarter > plc.count:
-        periods -= 1
-    plc.periods = periods
-    length = periods * plc.period
-    start = plc.count - length
-    for i in range(length):
+    cdef int start = plc.count - plc.period
+    cdef int i
+    cdef float rise, sample
+    cdef double last = 1.0, before = 1.0
+    for i in range(plc.period):
         plc.cycle[i] = plc.history[start + i]
+        sample = plc.history[start - plc.period + i] if start >= plc.period else plc.cycle[i]
+        last += plc.cycle[i] * plc.cycle[i]
+        before += sample * sample
+    plc.level = 1.0
+    plc.slope = <float>pow(last / before, 0.5 / plc.period) if last < before else 1.0
     if start < quarter:
         return
     for i in range(quarter):
-        rise = (i + 0.5) / quarter
-        plc.cycle[length - quarter + i] = (
-            plc.cycle[length - quarter + i] * (1 - rise) + plc.history[start - quarter + i] * rise
+        rise = (i + <float>0.5) / quarter
+        plc.cycle[plc.period - quarter + i] = (
+            plc.cycle[plc.period - quarter + i] * (1 - rise) + plc.history[start - quarter + i] * rise
         )
 
 
-cdef inline float next_sample(Plc* plc) noexcept nogil:
-    cdef float value = plc.cycle[plc.offset]
-    plc.offset += 1
-    if plc.offset >= plc.period * plc.periods:
-        plc.offset = 0
-    return value
-
-
 cdef inline float gain_at(Plc* plc, int lost) noexcept nogil:
-    """How loud the repetition still is after ``lost`` samples."""
-    cdef int ten = plc.rate // 100
-    cdef float gain = 1.0 - FADE_PER_10MS * (<float>(lost - ten) / ten)
+    """How much of the repetition is left after ``lost`` samples."""
+    cdef float gain = 1 - FADE_PER_MS * (<float>lost * 1000 / plc.rate - FADE_FROM_MS)
     if gain >= 1:
         return 1.0
     return gain if gain > 0 else 0.0
 
 
-cdef void lengthen(Plc* plc, float* blend, int quarter) noexcept nogil:
-    """One more period in the cycle. ``blend`` gets the next quarter period of the old one, to lead over from."""
-    cdef int i, before = plc.periods
-    for i in range(quarter):
-        blend[i] = next_sample(plc)
-    build_cycle(plc, plc.periods + 1)
-    # The same phase of the pitch: the old offset, less the quarter just taken, in the last periods.
-    plc.offset = (plc.offset + before * plc.period - quarter) % (before * plc.period) if before == plc.periods else (
-        (plc.offset + before * plc.period - quarter) % plc.period
-    )
-
-
 cdef void synthesise(Plc* plc, float* out, int count) noexcept nogil:
-    """The next samples of the repetition at full level."""
-    cdef float[64] blend
-    cdef int ten = plc.rate // 100
+    """The next samples of the repetition, not yet faded."""
     cdef int quarter = plc.period // 4
-    cdef int left = 0
     cdef int i, at
-    cdef float rise
-    if quarter > 60:
-        quarter = 60
     for i in range(count):
         at = plc.lost + i
-        if (at == ten or at == 2 * ten) and plc.periods < 3:
-            lengthen(plc, blend, quarter)
-            left = quarter
-        out[i] = next_sample(plc)
-        if left > 0:
-            rise = 1 - (left - 0.5) / quarter
-            out[i] = blend[quarter - left] * (1 - rise) + out[i] * rise
-            left -= 1
-        if at < plc.period // 4:
-            out[i] += plc.jump * (1 - (at + 0.5) / (plc.period // 4))
+        out[i] = plc.cycle[plc.offset] * plc.level
+        plc.level *= plc.slope
+        plc.offset += 1
+        if plc.offset >= plc.period:
+            plc.offset = 0
+        if at < quarter:
+            out[i] += plc.jump * (1 - (at + <float>0.5) / quarter)
 
 
 cdef void plc_lost(Plc* plc, int16_t* out, int count) noexcept nogil:
@@ -171,7 +129,7 @@ cdef void plc_lost(Plc* plc, int16_t* out, int count) noexcept nogil:
     if plc.lost == 0:
         plc.period = find_period(plc)
         if plc.period:
-            build_cycle(plc, 1)
+            build_cycle(plc)
             plc.offset = 0
             # The first repeated sample follows the one a period ago, not the last one.
             plc.jump = <float>plc.history[plc.count - 1] - plc.history[plc.count - 1 - plc.period]
