@@ -20,7 +20,7 @@ from pbx.cti.permissions import Directory
 from pbx.cti.protocol import CLOSE_GOING_AWAY
 from pbx.events.catalogue import Record
 from pbx.events.folds.live import LiveFold
-from pbx.events.line import Line
+from pbx.events.line import Line, parse_line
 from pbx.storage.database import StorageUnavailable
 from pbx.storage.event_log import EventLog
 from pbx.storage.writes import PutAnswer, PutFold
@@ -42,7 +42,7 @@ def load_live(log: EventLog, **options: Any) -> LiveFold:
     fold = LiveFold(state, **options)
     while page := log.read(seq, 5000):
         for line in page:
-            fold.apply(msgspec.json.decode(line.json, type=Record))
+            fold.apply(parse_line(line))
         seq = page[-1].seq
     return fold
 
@@ -118,6 +118,10 @@ class DeskServer:
 
     def publish(self, durable: Sequence[tuple[Line, Record]]) -> None:
         """Events that are on disk, in order."""
+        if durable and durable[0][0].seq > self.hub.seq + 1:
+            # Written while this was being set up: between the reading of the live state and the first call of this.
+            missed = self.log.read_recent(self.hub.seq, durable[0][0].seq - self.hub.seq - 1) or []
+            self._perform(self.hub.publish([(line, parse_line(line)) for line in missed], self._clock()))
         self._perform(self.hub.publish(durable, self._clock()))
         if self.hub.seq - self._snapshot_seq >= SNAPSHOT_EVERY:
             self.save_live()

@@ -17,10 +17,11 @@ from pbx.events.line import Line
 
 from . import commands as c
 from .actor import Actor
-from .answers import MIN_ID, Answers
-from .outputs import CheckToken, Close, Deliver, Execute, Explain, KeepAnswer, Output, ReadLog
+from .answers import Answers
+from .command_book import CommandBook
+from .outputs import CheckToken, Close, Deliver, Output, ReadLog
 from .peer import Forbidden, Peer
-from .permissions import Directory, authorize, find_scope
+from .permissions import Directory, find_scope
 from .protocol import (
     CLOSE_FLOOD,
     CLOSE_GOING_AWAY,
@@ -51,7 +52,7 @@ from .protocol import (
     make_notification,
     make_result,
 )
-from .views import answer_query, make_snapshot, sees_call
+from .views import make_snapshot, sees_call
 
 AUTHENTICATE_WITHIN_S = 10.0
 POSITION_EVERY_S = 15.0
@@ -95,8 +96,7 @@ class Hub:
         self._next_peer = 1
         self._index: dict[str, dict[Peer, None]] = {}
         self._timers: Timers[str | int] = Timers()
-        self._requests: dict[str, tuple[str, str]] = {}
-        """Commands in the switch: whose, and the id it was given."""
+        self._book = CommandBook(self.answers, self.live, lambda: self.directory)
 
     # --- peers ----------------------------------------------------------------------------------------------------
 
@@ -301,11 +301,13 @@ class Hub:
         return [topic for topic, peers in self._index.items() if peer in peers]
 
     def publish(self, durable: Iterable[tuple[Line, Record]], now: float) -> list[Output]:
-        """Events that are on disk, in order, each once."""
+        """Events that are on disk, in order; those that are known already are passed over."""
         frames: dict[Peer, list[bytes]] = {}
         index = self._index
         whole = index.get("*")
         for line, record in durable:
+            if line.seq <= self.live.state.seq:
+                continue
             self.live.apply(record)
             self.stats.events += 1
             groups = [index[topic] for topic in line.topics if topic in index]
@@ -360,34 +362,15 @@ class Hub:
 
     def _command(self, peer: Peer, command: c.AnyCommand, id: RpcId, now: float) -> list[Output]:
         assert peer.actor is not None
-        actor = peer.actor
-        refused = authorize(actor, command, self.directory) or self._check_call(actor, command)
-        if refused is not None:
-            return self._send(peer, make_answer(id, refused))
-        answer = answer_query(command, actor, self.live.state, find_scope(actor, self.directory))
+        answer, outputs = self._book.begin(peer.actor, peer.id, command, id, now)
         if answer is not None:
-            return self._send(peer, make_answer(id, answer))
-        if not isinstance(id, str) or len(id) < MIN_ID:
-            text = f"a command needs an id of its own: a string of {MIN_ID} to 64 characters, never used before"
-            return self._send(peer, make_error(id, "bad_request", text))
-        status, entry = self.answers.begin(actor.user, id, command, peer.id, now)
-        if status == "reused":
-            return self._send(peer, make_error(id, "id_reused", "this id was used for another command"))
-        if status == "answered":
-            assert entry.result is not None
-            return self._send(peer, make_answer(id, entry.result))
-        if status == "running":
-            return []
-        self.stats.commands += 1
-        request_id = f"{actor.user}/{id}"
-        self._requests[request_id] = (actor.user, id)
-        if isinstance(command, c.ExplainCall):
-            return [Explain(command.call, request_id)]
-        if isinstance(command, c.BroadcastMessage):
-            return self._broadcast_for(actor, command) + self.done(
-                c.CommandDone(request_id=request_id, result=c.Accepted()), now
-            )
-        return [Execute(actor, command, request_id)]
+            return self._send(peer, answer)
+        self.stats.commands += bool(outputs)
+        if outputs and isinstance(command, c.BroadcastMessage):
+            # The hub's own business: the switch knows nothing of desktops.
+            done = c.CommandDone(request_id=outputs[0].request_id, result=c.Accepted())
+            return self._broadcast_for(peer.actor, command) + self.done(done, now)
+        return [*outputs]
 
     def _broadcast_for(self, actor: Actor, command: c.BroadcastMessage) -> list[Output]:
         agents: Iterable[str] = command.agents
@@ -395,31 +378,16 @@ class Hub:
             agents = find_scope(actor, self.directory).agents
         return self.broadcast(actor.user, command.text, agents=agents, queues=command.queues, teams=command.teams)
 
-    def _check_call(self, actor: Actor, command: c.AnyCommand) -> c.CommandRejected | None:
-        """A call that is known and concerns somebody else does not exist for this user."""
-        call = self.live.state.calls.get(getattr(command, "call", ""))
-        scope = find_scope(actor, self.directory)
-        if call is None or scope.covers_call(call.agents, call.queue) or isinstance(command, c.DirectedPickupCall):
-            return None
-        return c.CommandRejected(code="unknown_object", message="there is no such call")
-
     def done(self, done: c.CommandDone, now: float) -> list[Output]:
         """The switch answered."""
-        request = self._requests.pop(done.request_id, None)
-        if request is None:
-            return []
-        user, id = request
-        kept = self.answers.finish(user, id, done.result, now)
-        if kept is None:
-            return []
-        return [KeepAnswer(user, id, msgspec.json.encode(kept).decode())]
+        return [*self._book.finish(done, now)]
 
     def answer_kept(self, user: str, id: str, now: float) -> list[Output]:
         """The answer is on disk: now it may be told."""
+        result = self.answers.find(user, id)
         outputs: list[Output] = []
         for peer_id in self.answers.take_waiting(user, id):
             peer = self._peers.get(peer_id)
-            result = self.answers.find(user, id)
             if peer is not None and result is not None:
                 outputs += self._send(peer, make_answer(id, result))
         return outputs
