@@ -92,12 +92,16 @@ def make_speech(seconds: float, folder: Path) -> Samples:
     return g711.decode_ulaw(g711.encode_ulaw(np.resize(once, count)))
 
 
-def plan_packets(count: int, loss: int, jitter_ms: int, seed: int) -> list[tuple[float, int]]:
-    """(time, number) of the packets that get through, in order of arrival."""
+def plan_packets(
+    count: int, loss: int, jitter_ms: int, seed: int, *, in_order: bool = False
+) -> list[tuple[float, int]]:
+    """(time, number) of the packets that get through, in order of arrival. ``in_order``: as a queue delays them."""
     rng = np.random.default_rng(seed)
     kept = np.flatnonzero(rng.random(count) >= loss / 100)
-    delays = rng.uniform(0, jitter_ms / 1000, count)
-    return sorted((float(n * 0.02 + delays[n]), int(n)) for n in kept)
+    arrivals = np.arange(count) * 0.02 + rng.uniform(0, jitter_ms / 1000, count)
+    if in_order:
+        arrivals = np.maximum.accumulate(arrivals)
+    return sorted((float(arrivals[n]), int(n)) for n in kept)
 
 
 def play_plainly(speech: Samples, plan: Sequence[tuple[float, int]]) -> Samples:
@@ -211,7 +215,7 @@ async def run_cell(client: GatewayClient, speech: Samples, plan: Sequence[tuple[
     return listener.collect()
 
 
-async def run(seconds: float, losses: Sequence[int], jitters: Sequence[int]) -> list[Score]:
+async def run(seconds: float, losses: Sequence[int], jitters: Sequence[int], *, in_order: bool = False) -> list[Score]:
     """All cells at the same time."""
     with tempfile.TemporaryDirectory(prefix="tandem-loss-") as place:
         folder = Path(place)
@@ -225,8 +229,10 @@ async def run(seconds: float, losses: Sequence[int], jitters: Sequence[int]) -> 
         try:
             client = await connect(control)
             cells = [(loss, jitter) for loss in losses for jitter in jitters]
+            count = len(speech) // FRAME
             plans = [
-                plan_packets(len(speech) // FRAME, loss, jitter, seed=loss * 1000 + jitter) for loss, jitter in cells
+                plan_packets(count, loss, jitter, seed=loss * 1000 + jitter, in_order=in_order)
+                for loss, jitter in cells
             ]
             heard = await asyncio.gather(
                 *(run_cell(client, speech, plan, f"c{index}") for index, plan in enumerate(plans))
@@ -289,9 +295,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--seconds", type=float, default=12.0)
     parser.add_argument("--losses", type=int, nargs="+", default=LOSSES, metavar="PERCENT")
     parser.add_argument("--jitters", type=int, nargs="+", default=JITTERS_MS, metavar="MS")
+    parser.add_argument("--in-order", action="store_true", help="delay packets as a queue does: none overtakes another")
     parser.add_argument("--json", type=Path, help="write the scores here too")
     options = parser.parse_args(arguments)
-    scores = asyncio.run(run(options.seconds, options.losses, options.jitters))
+    scores = asyncio.run(run(options.seconds, options.losses, options.jitters, in_order=options.in_order))
     what = "PESQ MOS" if scores[0].mos is not None else "loudness distance (0: the same sound; install `pesq` for MOS)"
     print(f"{what}; in brackets: fixed {FIXED_BUFFER_MS} ms buffer without concealment\n")
     print(table(scores))
