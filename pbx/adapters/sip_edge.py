@@ -122,6 +122,14 @@ class SipEdge:
             if up is not None:
                 yield Sample("sip_trunk_up", "Whether the trunk can be used", up, {"trunk": status.name})
 
+    def find_trunk_flow(self, name: str) -> Flow | None:
+        """Where calls to a trunk go: its server that answers. None where calls go elsewhere than registrations."""
+        trunk = self._configuration.trunks.get(name)
+        registrar = trunk.registration.registrar if trunk is not None and trunk.registration is not None else ""
+        if trunk is None or (registrar and registrar != trunk.host and not trunk.outbound_proxy):
+            return None
+        return self.trunks.get_flow(name)
+
     # --- what the operator asks -------------------------------------------------------------------------------------
 
     def trace(self, legs: Sequence[str], arguments: Mapping[str, str]) -> dict[str, str]:

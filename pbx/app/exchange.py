@@ -22,6 +22,7 @@ from pbx.core.ids import IdSource
 from pbx.core.timers import Timers
 from pbx.events import catalogue as facts
 from pbx.sip.commands import AnyCommand as SipCommand
+from pbx.sip.commands import Flow
 from pbx.sip.events import Dropped, Registered, Transmit, Unregistered
 from pbx.sip.registrar import Registrar
 from pbx.sip.stack import Stack
@@ -87,6 +88,8 @@ class Exchange:
         """Live legs by device."""
         self.toll_guard: Callable[[str, External, Call], str | None] = lambda device, external, call: None
         """Why a device may not make an outside call now, or None; replaced where limits are configured."""
+        self.find_trunk_flow: Callable[[str], Flow | None] = lambda trunk: None
+        """Where a trunk answers now: its name resolved, the server that is alive. None: as the configuration says."""
         self.on_fact: Callable[[facts.AnyEvent], None] = lambda fact: None
         """Hears every fact as it is stated; the limits on outside calls follow calls by it."""
 

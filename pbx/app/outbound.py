@@ -152,10 +152,14 @@ class Outbound:
         )
         default_port = 5061 if trunk.transport == "tls" else 5060
         domain = trunk.quirks.from_domain or trunk.host
+        flow = ex.find_trunk_flow(name) or Flow(
+            trunk.transport, proxy_host or trunk.host, int(proxy_port or default_port), trunk.listener or ""
+        )
         return [
             Launch(
                 uri=f"sip:{target.number}@{host}{port}{user}{parameter}",
-                flow=Flow(
+                flow=ex.find_trunk_flow(name)
+                or Flow(
                     trunk.transport, proxy_host or trunk.host, int(proxy_port or default_port), trunk.listener or ""
                 ),
                 from_uri=f"sip:{target.caller or 'anonymous'}@{domain}",

@@ -302,3 +302,10 @@ async def test_phones_register_over_tcp_tls_and_wss(secure_folder: Path, tandem_
         await asyncio.wait_for(gone.wait(), LIMIT)
     finally:
         await server.stop()
+
+
+async def test_calls_go_to_the_server_that_answers(server: Server, provider: Provider) -> None:
+    await provider.until("OPTIONS 200")
+    port = provider.transport.get_extra_info("sockname")[1]
+    assert server.runtime.switch.exchange.find_trunk_flow("carrier") == Flow("udp", "127.0.0.1", port)
+    assert server.runtime.switch.exchange.find_trunk_flow("none") is None
