@@ -13,6 +13,7 @@ records what it hears, so that whoever drives it can judge by content.
 from __future__ import annotations
 
 import argparse
+import gc
 import json
 import os
 import select
@@ -169,6 +170,15 @@ class Phone:
                 if not self._obey(json.loads(text)):
                     return
 
+    def close(self) -> None:
+        """Finish the recordings: their headers are written when the recorders go, which the bridge's clock does."""
+        for line in (*self.lines.values(), *self.finished):
+            line.recorder = None
+        self.finished.clear()
+        gc.collect()
+        for _ in range(30):
+            self.endpoint.libHandleEvents(10)
+
     def _obey(self, command: dict[str, Any]) -> bool:
         name = command.pop("do")
         if name == "quit":
@@ -236,7 +246,9 @@ def main() -> None:
     parser.add_argument("--silent", action="store_true", help="no 180 on its own")
     parser.add_argument("--log", default="")
     parser.add_argument("--verbose", type=int, default=4)
-    Phone(parser.parse_args()).run()
+    phone = Phone(parser.parse_args())
+    phone.run()
+    phone.close()
     sys.stdout.flush()
     # pjsip's own shutdown waits for transactions; nothing here depends on it.
     os._exit(0)

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import json
 import shutil
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +29,8 @@ from tools.phones import Phone, write_tone
 
 RATE = 8000
 FIRST_HZ, STEP_HZ = 420, 48
+SPOKEN_HZ = 1000.0
+"""What the caller says all the time."""
 TONE_S, HEARD_S = 0.7, 0.3
 DIDS = {
     # number: flow
@@ -75,6 +78,10 @@ class Office:
     def path(self) -> list[str]:
         return [event.node for event in self.events() if type(event).__name__ == "NodeEntered"]
 
+    def all(self, kind: str) -> list[Any]:
+        """The events of a type."""
+        return [event for event in self.events() if type(event).__name__ == kind]
+
     def find(self, kind: str) -> Any:
         """The first event of a type."""
         return next(event for event in self.events() if type(event).__name__ == kind)
@@ -89,12 +96,16 @@ class Office:
 
 @contextlib.asynccontextmanager
 async def open_office(
-    folder: Path, monkeypatch: pytest.MonkeyPatch, *flows: str, closed: bool = False, **changes: str
+    folder: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    *flows: str,
+    closed: bool = False,
+    change: Mapping[str, str] | None = None,
 ) -> AsyncIterator[Office]:
-    """Start a server; ``changes`` replace texts in the first flow's file."""
+    """Start a server; ``change``: texts in the first flow's file to replace."""
     monkeypatch.setenv("TANDEM_HOME", str(folder / "data"))
     shutil.copytree(stage.REPOSITORY / "ivr_flows", folder / "ivr_flows")
-    for old, new in changes.items():
+    for old, new in (change or {}).items():
         file = folder / "ivr_flows" / flows[0] / "flow.yaml"
         text = file.read_text("utf-8")
         assert old in text
@@ -145,13 +156,15 @@ async def until(condition: Callable[[], bool], seconds: float) -> bool:
 class Caller:
     """One call through the trunk."""
 
-    def __init__(self, office: Office, name: str = "caller") -> None:
+    def __init__(
+        self, office: Office, name: str = "caller", *, address: str = stage.CALLER_ADDRESS, hz: float = SPOKEN_HZ
+    ) -> None:
         self.office = office
         self.file = office.folder / f"{name}-0.wav"
-        write_tone(office.folder / f"{name}.wav", 3900.0)
+        write_tone(office.folder / f"{name}.wav", hz)
         self.phone = Phone(
             name,
-            *("--user", "13912345678", "--address", stage.CALLER_ADDRESS, "--codecs", "PCMA"),
+            *("--user", "13912345678", "--address", address, "--codecs", "PCMA"),
             *("--speak", str(office.folder / f"{name}.wav"), "--record", str(office.folder / f"{name}-%d.wav")),
         )
         self.position = 0
@@ -163,9 +176,12 @@ class Caller:
 
     async def hear(self, prompt: str, seconds: float = 15.0) -> None:
         """Wait until the tone of ``flow/prompt`` has sounded for a while; listens on from there."""
-        hz = self.office.tones[prompt]
+        await self.hear_tone(self.office.tones[prompt], seconds, prompt)
+
+    async def hear_tone(self, hz: int, seconds: float = 15.0, name: str = "the tone") -> None:
+        """As :meth:`hear`, for a frequency."""
         if not await until(lambda: self._heard(hz), seconds):
-            raise AssertionError(f"did not hear {prompt} ({hz} Hz), but {self.tell()}")
+            raise AssertionError(f"did not hear {name} ({hz} Hz), but {self.tell()}")
 
     def _heard(self, hz: int) -> bool:
         samples = self.samples()[self.position :]
@@ -201,3 +217,47 @@ class Caller:
     async def ended(self, seconds: float = 20.0) -> None:
         """Until the other side hangs up."""
         await self.phone.wait("state", state="DISCONNCTD", seconds=seconds)
+
+
+async def find_sound(office: Office, path: str) -> listen.Sound:
+    """A recording by its path in an event, once it is complete."""
+    file = office.server.configuration.recording_folder().absolute() / path
+    assert await until(file.exists, 10), f"there is no {file}"
+    return listen.load(file)
+
+
+class Service:
+    """A web service that gives one answer and keeps what it was asked."""
+
+    def __init__(self, answer: Any) -> None:
+        self.url = ""
+        self.asked: list[tuple[str, str]] = []
+        self.bodies: list[Any] = []
+        self._answer = json.dumps(answer).encode()
+
+    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        head = (await reader.readuntil(b"\r\n\r\n")).decode()
+        method, path, _ = head.split(" ", 2)
+        length = next((int(line[15:]) for line in head.lower().split("\r\n") if line.startswith("content-length:")), 0)
+        body = await reader.readexactly(length)
+        self.asked.append((method, path))
+        self.bodies.append(json.loads(body) if body else None)
+        size = str(len(self._answer)).encode()
+        writer.write(b"HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-type: application/json\r\n")
+        writer.write(b"content-length: " + size + b"\r\n\r\n" + self._answer)
+        await writer.drain()
+        writer.close()
+        await writer.wait_closed()
+
+
+@contextlib.asynccontextmanager
+async def serve_json(answer: Any) -> AsyncIterator[Service]:
+    """A web service on a free port."""
+    service = Service(answer)
+    server = await asyncio.start_server(service.serve, "127.0.0.1", 0)
+    service.url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+    try:
+        yield service
+    finally:
+        server.close()
+        await server.wait_closed()

@@ -1,0 +1,87 @@
+"""A running server on free loopback ports, and other people's SIP stacks around it."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pbx.cti.actor import Actor
+from pbx.cti.commands import Accepted, AnyCommand
+from pbx.server import Server
+from tools import listen
+from tools.demo import stage
+from tools.phones import Phone, write_tone
+
+ADMINISTRATOR = Actor(user="test", role="administrator")
+CARRIER = stage.CALLER_ADDRESS
+
+
+class Site:
+    """The server, its secrets, and phones that speak a tone of their own."""
+
+    def __init__(self, server: Server, folder: Path, secrets: dict[str, str]) -> None:
+        self.server = server
+        self.folder = folder
+        self.secrets = secrets
+        self.port = server.transports.listener_address("udp")[1]
+        self.tcp_port = server.transports.listener_address("tcp")[1]
+
+    def uri(self, number: str, transport: str = "udp") -> str:
+        return f"sip:{number}@127.0.0.1:{self.port if transport == 'udp' else self.tcp_port}"
+
+    def phone(self, name: str, hz: float, *, user: str = "", address: str = "127.0.0.1", transport: str = "udp",
+              codecs: str = "PCMA,PCMU") -> Phone:  # fmt: skip
+        """A pjsua2 phone; what it hears is in ``heard(name)``."""
+        tone = self.folder / f"{name}.wav"
+        write_tone(tone, hz)
+        return Phone(
+            name,
+            *("--user", user or name, "--address", address, "--speak", str(tone), "--transport", transport),
+            *("--record", str(self.folder / f"{name}-heard-%d.wav"), "--codecs", codecs),
+            *("--log", str(self.folder / f"{name}.log")),
+        )
+
+    def heard(self, name: str, hz: float, call: int = 0) -> float:
+        """Seconds of this tone that a phone heard in its call number ``call``."""
+        sound = listen.load(self.folder / f"{name}-heard-{call}.wav")
+        return sum(b - a for a, b in listen.find_tone_intervals(sound.channels[0], sound.rate, hz, bridge_ms=60))
+
+    async def register(self, phone: Phone, number: str, transport: str = "udp") -> None:
+        port = self.port if transport == "udp" else self.tcp_port
+        await phone.register(number, self.secrets[f"extension-{number}"], f"sip:127.0.0.1:{port}")
+
+    def execute(self, command: AnyCommand) -> dict[str, Any]:
+        """Give a desktop command as administrator; it has to be accepted."""
+        results: list[Any] = []
+        runtime = self.server.runtime
+        before, runtime.on_done = runtime.on_done, results.append
+        try:
+            runtime.execute(ADMINISTRATOR, command, f"test-{len(results)}-{self.server.ids.token()}")
+        finally:
+            runtime.on_done = before
+        assert isinstance(results[0].result, Accepted), results[0].result
+        return results[0].result.data
+
+    def only_call(self) -> Any:
+        (call,) = self.server.runtime.switch.exchange.calls.values()
+        return call
+
+
+@pytest.fixture
+async def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Site]:
+    for tool, package in (("sipp", "sip-tester"), ("baresip", "baresip-core")):
+        assert shutil.which(tool), f"{tool} is missing: apt-get install {package}, or run tools/install-apt.sh test"
+    monkeypatch.setenv("TANDEM_HOME", str(tmp_path / "data"))
+    assert os.environ["TANDEM_HOME"]
+    secrets: dict[str, str] = {}
+    server = Server(stage.build(tmp_path), show_secret=secrets.__setitem__)
+    await server.start()
+    try:
+        yield Site(server, tmp_path, secrets)
+    finally:
+        await server.stop("end of the test")
