@@ -21,7 +21,16 @@ SUPPORTED_LINE = f"Supported: {', '.join(SUPPORTED)}\r\n"
 class IncomingLeg(Leg):
     """A call from a peer."""
 
-    __slots__ = ("_acceptance", "_answered_early", "_bye_cause", "_provisionals", "_record_route", "invite", "tx")
+    __slots__ = (
+        "_acceptance",
+        "_answered_early",
+        "_offered_early",
+        "_bye_cause",
+        "_provisionals",
+        "_record_route",
+        "invite",
+        "tx",
+    )
 
     def __init__(self, endpoint: Endpoint, leg: str, dialog: Dialog, tx: Transaction, packet: Packet) -> None:
         super().__init__(endpoint, leg, dialog)
@@ -33,7 +42,9 @@ class IncomingLeg(Leg):
         self._acceptance: Acceptance | None = None
         self._provisionals: Provisionals | None = None
         self._answered_early = False
-        """Our answer went out in a reliable provisional response."""
+        """The exchange was completed by a reliable provisional response, so the 2xx carries no SDP."""
+        self._offered_early = False
+        """Our offer is in a reliable provisional response; its PRACK answers it (RFC 3262 section 5)."""
         self._bye_cause = 0
         """Hung up between our 2xx and its ACK: BYE with this cause once the ACK is here."""
         routes = packet.headers.getlist("record-route")
@@ -60,6 +71,7 @@ class IncomingLeg(Leg):
             if body:
                 self.local_sdp = body
                 self._answered_early = self.remote_sdp is not None
+                self._offered_early = self.remote_sdp is None
             provisionals = self._provisionals = provisionals or Provisionals(self)
             provisionals.send(lambda extra: self._respond(command.status, headers + extra, body))
         else:
@@ -163,7 +175,9 @@ class IncomingLeg(Leg):
             return
         if self.endpoint.settings.symmetric:
             dialog.flow = packet.flow
-        self._confirm(read_sdp(packet))
+        # The answer to a late offer of ours came in PRACK already, if it is not here.
+        late = self.remote_sdp if read_sdp(self.invite) is None else None
+        self._confirm(read_sdp(packet) or late)
 
     def _confirm(self, sdp: bytes | None) -> None:
         if sdp is not None and self.remote_sdp is None:
@@ -182,7 +196,11 @@ class IncomingLeg(Leg):
             return
         if self._provisionals.on_prack(tx, packet):
             offer = read_sdp(packet)
-            if offer is not None and self.local_sdp is not None:
+            if offer is not None and self._offered_early:
+                self._offered_early, self._answered_early = False, True
+                self.remote_sdp = offer
+                self.endpoint.respond(tx, 200)
+            elif offer is not None and self.local_sdp is not None:
                 # An offer in PRACK cannot be put to the switch in time; the call goes on as negotiated.
                 self.endpoint.respond(tx, 488)
             else:

@@ -10,6 +10,7 @@ from pbx.sip.commands import (
     SendMessage,
 )
 from pbx.sip.events import (
+    Acknowledged,
     Ended,
     Info,
     InfoDigit,
@@ -48,6 +49,22 @@ def test_reliable_provisional_is_repeated_until_prack_and_delays_the_answer() ->
     assert not peer.last("200 INVITE").body, "the answer went out in the 183 already"
     peer.ack()
     end(peer, leg)
+
+
+def test_offer_of_ours_in_a_reliable_provisional_is_answered_by_prack() -> None:
+    """RFC 3262 section 5, RFC 6337 pattern 4: the INVITE had no offer and requires 100rel."""
+    peer = Peer()
+    leg = peer.call_in("Require: 100rel", body=b"")
+    peer.command(Progress(leg=leg, status=183, sdp=OFFER))
+    early = peer.last("183 INVITE")
+    assert early.body == OFFER
+    peer.to_tag = early.to_tag
+    peer.receive(peer.request("PRACK", f"RAck: {early.header('RSeq')} {early.cseq} INVITE", body=ANSWER))
+    assert peer.lines()[-1] == "200 PRACK"
+    peer.command(Accept(leg=leg, sdp=OFFER))
+    assert not peer.last("200 INVITE").body
+    peer.ack()
+    assert peer.event(Acknowledged).sdp == ANSWER
 
 
 def test_reliable_provisional_without_prack_fails_the_call() -> None:
