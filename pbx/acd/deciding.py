@@ -6,11 +6,13 @@ from itertools import islice
 
 from .explain import Candidate, Decision, Excluded, Rival, Trigger
 from .floor import Floor
-from .ranking import list_heads, measure_urgency
+from .ranking import list_first, list_heads, measure_urgency
 from .records import Agent, Item, NeedClass
 
 MAX_CANDIDATES = 5
 MAX_RIVALS = 5
+MAX_COUNTED = 200
+"""Kinds of fitting agents up to which the fitting agents are counted."""
 
 
 def explain_offer(floor: Floor, item: Item, agent: Agent, trigger: Trigger, preferred: bool, now: float) -> Decision:
@@ -29,11 +31,9 @@ def explain_offer(floor: Floor, item: Item, agent: Agent, trigger: Trigger, pref
             trigger=trigger,
             preferred=preferred,
         )
-    ready = fitting = 0
-    for group in queue.groups.values():
-        ready += len(group.ready)
-        if need.fit(group) is not None:
-            fitting += len(group.ready)
+    lists = [group.ready for group in queue.groups.values()] if queue.crowds is None else queue.crowds.values()
+    ready = sum(map(len, lists))
+    fitting = sum(len(group.ready) for _, _, group in need.ranked) if len(need.ranked) <= MAX_COUNTED else -1
     return Decision(
         item=item.id,
         queue=queue.name,
@@ -53,13 +53,9 @@ def explain_offer(floor: Floor, item: Item, agent: Agent, trigger: Trigger, pref
 
 
 def _list_candidates(need: NeedClass) -> tuple[Candidate, ...]:
-    ranks = []
-    for group in need.queue.groups.values():
-        fit = need.fit(group)
-        if fit is not None:
-            ranks += [(group.level, -fit, ready) for ready in group.ready[:MAX_CANDIDATES]]
-    ranks.sort()
-    return tuple(Candidate(ready[2].id, level, -fit, ready[0]) for level, fit, ready in ranks[:MAX_CANDIDATES])
+    return tuple(
+        Candidate(ready[2].id, level, -loss, ready[0]) for level, loss, ready in list_first(need, MAX_CANDIDATES)
+    )
 
 
 def _list_excluded(need: NeedClass, chosen: Agent, limit: int) -> tuple[Excluded, ...]:

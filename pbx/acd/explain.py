@@ -56,7 +56,7 @@ class Decision(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     ready: int = 0
     """Agents of the queue who were ready."""
     fitting: int = 0
-    """Of these, those who met all needs."""
+    """Of these, those who met all needs; -1: not counted, because the queue has agents of too many kinds."""
     candidates: tuple[Candidate, ...] = ()
     excluded: tuple[Excluded, ...] = ()
     rivals: tuple[Rival, ...] = ()
@@ -132,7 +132,9 @@ def render(decision: Decision, language: str = "en") -> str:
         lines.append(words["preferred"])
     if decision.needs:
         lines.append(words["needs"].format(needs=", ".join(decision.needs)))
-    lines.append(words["counts"].format(ready=decision.ready, fitting=decision.fitting))
+    lines.append(
+        words["counts"].format(ready=decision.ready, fitting="?" if decision.fitting < 0 else decision.fitting)
+    )
     if decision.candidates:
         lines.append(words["order"].format(strategy=decision.strategy, tie=decision.tie_break))
         for n, candidate in enumerate(decision.candidates, 1):

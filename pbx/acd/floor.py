@@ -23,6 +23,9 @@ TimerKey = tuple[str, str]
 MAX_PLANS = 128
 """Kinds of items a queue remembers before it forgets those not in use."""
 
+MANY_GROUPS = 32
+"""From so many kinds of agents on a queue also lists all its ready agents together (see ranking.best_agent)."""
+
 
 class Floor:
     """All live records of one ACD."""
@@ -196,9 +199,8 @@ def _seat_helpers(floor: Floor) -> None:
 
 def rebuild_queue(queue: Queue) -> None:
     """Make groups and classes anew and put the waiting items back, for a new configuration."""
-    queue.groups, queue.needs, queue.plans = {}, {}, {}
-    for seat in queue.seats.values():
-        seat.group = join_group(queue, seat)
+    queue.needs, queue.plans = {}, {}
+    make_groups(queue)
     queue.waiting = 0
     for item in queue.items.values():
         item.plan = make_plan(queue, item.work.skills, item.work.language)
@@ -208,6 +210,14 @@ def rebuild_queue(queue: Queue) -> None:
 
 
 # --- groups of agents --------------------------------------------------------------------------------------------
+
+
+def make_groups(queue: Queue) -> None:
+    """Group the queue's agents anew; nobody of them may be listed as ready."""
+    queue.groups = {}
+    for seat in queue.seats.values():
+        seat.group = join_group(queue, seat)
+    queue.crowds = {} if len(queue.groups) > MANY_GROUPS else None
 
 
 def join_group(queue: Queue, seat: Seat) -> Group:
@@ -237,11 +247,9 @@ def learn_skills(queue: Queue, skills: Iterable[str]) -> None:
     open_before = [(seat.agent, tuple(seat.agent.pooled)) for seat in queue.seats.values() if seat.agent.pooled]
     for agent, _ in open_before:
         close_pools(agent)
-    queue.groups = {}
     for need in queue.needs.values():
-        need.fits.clear()
-    for seat in queue.seats.values():
-        seat.group = join_group(queue, seat)
+        need.forget_groups()
+    make_groups(queue)
     for agent, channels in open_before:
         for channel in channels:
             open_pool(agent, channel)
@@ -258,6 +266,10 @@ def open_pool(agent: Agent, channel: str) -> None:
         else:
             insort(ready, place)
         places.append((ready, place))
+        if seat.queue.crowds is not None:
+            crowd = seat.queue.crowds.setdefault(seat.level, [])
+            insort(crowd, place)
+            places.append((crowd, place))
     agent.pooled[channel] = places
 
 

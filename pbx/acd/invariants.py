@@ -146,6 +146,10 @@ def _check_ready(queue: Queue) -> Iterator[str]:
                 yield f"{seat.agent!r} is not listed once in {queue!r}"
     if listed != expected:
         yield f"{queue!r} lists {listed} ready agents, {expected} are"
+    if queue.crowds is not None:
+        crowd = sorted(ready for level in queue.crowds.values() for ready in level)
+        if crowd != sorted(ready for group in queue.groups.values() for ready in group.ready):
+            yield f"the crowds of {queue!r} are not its ready agents"
 
 
 def _check_timers(floor: Floor) -> Iterator[str]:

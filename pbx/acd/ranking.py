@@ -13,52 +13,91 @@ from __future__ import annotations
 
 from .floor import Floor
 from .records import Agent, Item, NeedClass, Ready, Waiting
+from .strategies.base import count_no_fit
+
+FEW_GROUPS = 16
+"""Up to so many fitting groups it is quicker to compare their heads."""
 
 
 def best_agent(floor: Floor, need: NeedClass) -> Agent | None:
-    """The first in order among the ready agents who meet the needs."""
-    if need.queue.strategy.by_lot:
+    """The first in order among the ready agents who meet the needs.
+
+    The groups that fit are ranked once, so the search ends with the first rank that has somebody. Where agents are of
+    very many kinds and the strategy ranks them all equal, it walks along all ready agents instead, until one fits: the
+    more groups fit, the sooner.
+    """
+    strategy = need.queue.strategy
+    if strategy.by_lot:
         return _draw_agent(floor, need)
-    best: tuple[int, float, Ready] | None = None
-    for group in need.queue.groups.values():
+    if _is_crowded(need):
+        found = _walk_crowds(need, 1)
+        return found[0][2][2] if found else None
+    best: Ready | None = None
+    best_level, best_loss = 0, 0.0
+    for level, loss, group in need.ranked:
         ready = group.ready
         if not ready:
             continue
-        fit = need.fit(group)
-        if fit is None:
-            continue
-        rank = (group.level, -fit, ready[0])
-        if best is None or rank < best:
-            best = rank
-    return None if best is None else best[2][2]
+        if best is None:
+            best, best_level, best_loss = ready[0], level, loss
+        elif level != best_level or loss != best_loss:
+            break
+        elif ready[0] < best:
+            best = ready[0]
+    return None if best is None else best[2]
 
 
-def _draw_agent(floor: Floor, need: NeedClass) -> Agent | None:
-    """Any of those who are first by level and fit, each with the same chance."""
-    best: tuple[int, float] | None = None
-    agents: list[Ready] = []
-    for group in need.queue.groups.values():
-        fit = need.fit(group)
-        if not group.ready or fit is None:
-            continue
-        rank = (group.level, -fit)
-        if best is None or rank < best:
-            best, agents = rank, []
-        if rank == best:
-            agents = agents + group.ready
-    return agents[min(int(floor.ids.uniform(0, len(agents))), len(agents) - 1)][2] if agents else None
+def list_first(need: NeedClass, limit: int) -> list[tuple[int, float, Ready]]:
+    """The first ``limit`` ready agents who meet the needs, in order, with level and minus fit."""
+    if _is_crowded(need):
+        return _walk_crowds(need, limit)
+    found: list[tuple[int, float, Ready]] = []
+    last: tuple[int, float] | None = None
+    for level, loss, group in need.ranked:
+        if group.ready:
+            if len(found) >= limit and last != (level, loss):
+                break
+            last = level, loss
+            found += [(level, loss, ready) for ready in group.ready[:limit]]
+    found.sort()
+    return found[:limit]
 
 
 def rank_agents(need: NeedClass, limit: int) -> list[Agent]:
     """The first ``limit`` ready agents who meet the needs, in order."""
-    ranks: list[tuple[int, float, Ready]] = []
-    for group in need.queue.groups.values():
+    return [ready[2] for _, _, ready in list_first(need, limit)]
+
+
+def _is_crowded(need: NeedClass) -> bool:
+    queue = need.queue
+    return queue.crowds is not None and queue.strategy.fit is count_no_fit and len(need.ranked) > FEW_GROUPS
+
+
+def _walk_crowds(need: NeedClass, limit: int) -> list[tuple[int, float, Ready]]:
+    queue = need.queue
+    assert queue.crowds is not None
+    found: list[tuple[int, float, Ready]] = []
+    for level in sorted(queue.crowds):
+        for ready in queue.crowds[level]:
+            if need.fit(ready[2].seats[queue.name].group) is not None:
+                found.append((level, 0.0, ready))
+                if len(found) == limit:
+                    return found
+    return found
+
+
+def _draw_agent(floor: Floor, need: NeedClass) -> Agent | None:
+    """Any of those who are first by level and fit, each with the same chance."""
+    agents: list[Ready] = []
+    first: tuple[int, float] | None = None
+    for level, loss, group in need.ranked:
         if group.ready:
-            fit = need.fit(group)
-            if fit is not None:
-                ranks += [(group.level, -fit, ready) for ready in group.ready[:limit]]
-    ranks.sort()
-    return [rank[2][2] for rank in ranks[:limit]]
+            if first is None:
+                first = level, loss
+            elif first != (level, loss):
+                break
+            agents += group.ready
+    return agents[min(int(floor.ids.uniform(0, len(agents))), len(agents) - 1)][2] if agents else None
 
 
 def best_item(floor: Floor, agent: Agent, now: float) -> Waiting | None:

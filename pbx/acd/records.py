@@ -93,7 +93,7 @@ class Item:
 class NeedClass:
     """The waiting items of one queue that ask the same of agents."""
 
-    __slots__ = ("fits", "language", "max_level", "queue", "skills", "waiting")
+    __slots__ = ("_ranked", "fits", "language", "max_level", "misfits", "queue", "skills", "waiting")
 
     def __init__(self, queue: Queue, skills: tuple[tuple[str, int], ...], language: str, max_level: int | None) -> None:
         self.queue = queue
@@ -103,6 +103,8 @@ class NeedClass:
         self.waiting: list[Waiting] = []
         self.fits: dict[Group, float | None] = {}
         """Fit of each group, computed once; None where the group does not meet the needs."""
+        self.misfits: dict[Group, str] = {}
+        self._ranked: list[tuple[int, float, Group]] | None = None
 
     def fit(self, group: Group) -> float | None:
         """How well the group's agents suit, None if they do not meet the needs."""
@@ -112,13 +114,37 @@ class NeedClass:
             fit = self.fits[group] = self._measure(group)
             return fit
 
+    @property
+    def ranked(self) -> list[tuple[int, float, Group]]:
+        """The groups that meet the needs as (level, minus fit, group), the first choice first."""
+        if self._ranked is None:
+            fits = ((group, self.fit(group)) for group in self.queue.groups.values())
+            self._ranked = [(group.level, -fit, group) for group, fit in fits if fit is not None]
+            self._ranked.sort(key=lambda rank: rank[:2])
+        return self._ranked
+
+    def forget_groups(self) -> None:
+        """The queue's groups are about to change."""
+        self.fits, self.misfits, self._ranked = {}, {}, None
+
     def _measure(self, group: Group) -> float | None:
-        if self.explain_misfit(group):
+        if self.max_level is not None and group.level > self.max_level:
+            return None
+        for skill, level in self.skills:
+            if group.levels.get(skill, 0) < level:
+                return None
+        if self.language and group.languages and self.language not in group.languages:
             return None
         return self.queue.strategy.fit(group.levels, self.skills)
 
     def explain_misfit(self, group: Group) -> str:
         """The first need that the group's agents do not meet, in words; empty if they meet all."""
+        misfit = self.misfits.get(group)
+        if misfit is None:
+            misfit = self.misfits[group] = self._find_misfit(group)
+        return misfit
+
+    def _find_misfit(self, group: Group) -> str:
         if self.max_level is not None and group.level > self.max_level:
             return f"level {group.level} > {self.max_level}"
         for skill, level in self.skills:
@@ -194,6 +220,7 @@ class Queue:
         "active",
         "channel",
         "config",
+        "crowds",
         "empty_since",
         "gap_mean",
         "gaps",
@@ -229,6 +256,8 @@ class Queue:
         self.needs: dict[tuple[object, ...], NeedClass] = {}
         self.plans: dict[tuple[object, ...], Plan] = {}
         self.groups: dict[tuple[object, ...], Group] = {}
+        self.crowds: dict[int, list[Ready]] | None = None
+        """Ready agents by level, whatever their group; only where there are many groups."""
         self.seats: dict[str, Seat] = {}
         self.known_skills: set[str] = set()
         self.reserved: list[Waiting] = []
