@@ -263,6 +263,7 @@ cdef void _connect_leg(Loop* loop, Leg* leg) noexcept nogil:
     if leg.guard_fd < 0:
         return
     leg.connected = c_connect(leg.rtp_fd, <sockaddr*>&leg.config.remote, leg.config.remote_length) == 0
+    leg.unverified = 1
 
 
 cdef void _disconnect_leg(Leg* leg) noexcept nogil:
@@ -401,7 +402,8 @@ cdef bint _take_packet(Loop* loop, Leg* leg, uint8_t* data, int size, const sock
     if leg.incoming.flood:
         leg.incoming.rejected += 1
         return False
-    if which == ON_GUARD and leg.locked and leg.config.lock_source:
+    if which == ON_GUARD and leg.locked and leg.config.lock_source and not _same_address(source, &leg.config.remote):
+        # (The peer itself comes this way too, when it reaches another of our addresses than we send from.)
         _take_stranger(loop, leg, source, length)
         return False
     if leg.config.rtcp_mux and _is_rtcp(data, size):
@@ -506,6 +508,7 @@ cdef inline void _on_rtp(Loop* loop, Leg* leg) noexcept nogil:
     cdef sockaddr_storage source
     cdef socklen_t length
     cdef ssize_t size
+    cdef int which
     cdef int left = BURST
     # The kernel takes a microsecond to hand the packet over: time enough to fetch what comes next.
     prefetch(leg, PREFETCHED_BYTES)
@@ -515,7 +518,7 @@ cdef inline void _on_rtp(Loop* loop, Leg* leg) noexcept nogil:
         prefetch(leg.recorder[0], 192)
     while left:
         left -= 1
-        if leg.connected:
+        if leg.connected and not leg.unverified:
             size = c_recv(leg.rtp_fd, data, PACKET_BYTES, MSG_DONTWAIT)
             if size < 0:
                 # ECONNREFUSED reports the fate of a packet we sent; the queue may still hold others.
@@ -528,8 +531,13 @@ cdef inline void _on_rtp(Loop* loop, Leg* leg) noexcept nogil:
             length = sizeof(source)
             size = recvfrom(leg.rtp_fd, data, PACKET_BYTES, MSG_DONTWAIT, <sockaddr*>&source, &length)
             if size < 0:
-                return
-            _take_packet(loop, leg, data, <int>size, &source, length, ON_RTP)
+                if errno == EAGAIN:
+                    # Empty: from here on the kernel lets only the peer's packets in.
+                    leg.unverified = 0
+                    return
+                continue
+            which = ON_RTP if not leg.connected or _same_address(&source, &leg.config.remote) else ON_GUARD
+            _take_packet(loop, leg, data, <int>size, &source, length, which)
     # The others have their turn first; arming again brings the rest.
     _watch(loop, leg.rtp_fd, leg, ON_RTP, True)
 

@@ -369,6 +369,7 @@ cdef struct Leg:
     uint8_t configured
     uint8_t locked             # the peer's address has been taken over
     uint8_t connected
+    uint8_t unverified         # connected a moment ago: packets of others may still be queued
     uint8_t relayed            # hears by relay (its sinks entry sits at the source)
     uint8_t mixing             # hears by mixing
     uint8_t decoding           # its audio is wanted as samples
