@@ -158,10 +158,7 @@ class Outbound:
         return [
             Launch(
                 uri=f"sip:{target.number}@{host}{port}{user}{parameter}",
-                flow=ex.find_trunk_flow(name)
-                or Flow(
-                    trunk.transport, proxy_host or trunk.host, int(proxy_port or default_port), trunk.listener or ""
-                ),
+                flow=flow,
                 from_uri=f"sip:{target.caller or 'anonymous'}@{domain}",
                 from_name=target.caller_name,
                 headers=self._identity(trunk, target, domain),
