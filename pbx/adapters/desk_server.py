@@ -66,7 +66,7 @@ class DeskServer:
         self.log = log
         self.gatekeeper = gatekeeper
         self.origins = tuple(origins)
-        self.hub = Hub(live, directory, wrap=make_text_frame, max_backlog=max_backlog)
+        self.hub = Hub(live, directory, wrap=make_text_frame, max_backlog=max_backlog, epoch=wall() - clock())
         self.stopping = False
         self.heard: dict[tuple[str, str], float] = {}
         """(user, recording) to when it was last noted that the one heard the other."""

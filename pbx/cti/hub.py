@@ -18,6 +18,7 @@ from pbx.events.line import Line
 from . import commands as c
 from .actor import Actor
 from .answers import Answers
+from .boards import EVERY_S, Boards
 from .command_book import CommandBook
 from .outputs import CheckToken, Close, Deliver, Output, ReadLog
 from .peer import Forbidden, Peer
@@ -75,7 +76,9 @@ class HubStats:
 
 
 class Hub:
-    """``wrap`` makes a frame ready for the wire (a WebSocket header, say): once a frame, not once a peer."""
+    """``wrap`` makes a frame ready for the wire (a WebSocket header, say): once a frame, not once a peer.
+
+    ``epoch`` is the wall clock when ``now`` was 0."""
 
     def __init__(
         self,
@@ -84,6 +87,7 @@ class Hub:
         *,
         wrap: Callable[[bytes], bytes] = lambda frame: frame,
         max_backlog: int = 4 << 20,
+        epoch: float = 0.0,
     ) -> None:
         self.live = live
         self.answers = Answers()
@@ -92,6 +96,8 @@ class Hub:
         """In force; changed by ``configure``."""
         self._wrap = wrap
         self._max_backlog = max_backlog
+        self._epoch = epoch
+        self._boards = Boards(live)
         self._peers: dict[int, Peer] = {}
         self._next_peer = 1
         self._index: dict[str, dict[Peer, None]] = {}
@@ -193,7 +199,7 @@ class Hub:
         if isinstance(params, Authenticate):
             return self._authenticate(peer, params, id)
         if isinstance(params, Subscribe):
-            return self._subscribe(peer, params, id)
+            return self._subscribe(peer, params, id, now)
         if isinstance(params, Unsubscribe):
             self._unfollow(peer)
             peer.state = "open"
@@ -226,13 +232,20 @@ class Hub:
 
     # --- following ------------------------------------------------------------------------------------------------
 
-    def _subscribe(self, peer: Peer, wanted: Subscribe, id: RpcId) -> list[Output]:
+    def _subscribe(self, peer: Peer, wanted: Subscribe, id: RpcId, now: float) -> list[Output]:
         try:
             peer.follow(wanted, self.directory)
         except Forbidden as error:
             return self._send(peer, make_error(id, "forbidden", str(error)))
         self._unfollow(peer)
         peer.subscribe_id, peer.seen_calls = id, set()
+        outputs = self._follow_log(peer, wanted)
+        if peer.wallboard:
+            self._timers.set("wallboard", self._timers.at("wallboard") or now + EVERY_S)
+            outputs += self._send(peer, self._boards.make_first(peer, self.directory, self._epoch + now))
+        return outputs
+
+    def _follow_log(self, peer: Peer, wanted: Subscribe) -> list[Output]:
         if wanted.since is None:
             return self._go_live(peer, Subscribed(seq=self.seq, resumed=False, snapshot=self._snapshot(peer)))
         if wanted.since > self.seq:
@@ -396,7 +409,7 @@ class Hub:
 
     def next_deadline(self) -> Deadline | None:
         due = self._timers.peek()
-        return Deadline(due[0], "position" if due[1] == "position" else "authentication") if due else None
+        return Deadline(due[0], due[1] if isinstance(due[1], str) else "authentication") if due else None
 
     def expire(self, now: float) -> list[Output]:
         outputs: list[Output] = []
@@ -404,9 +417,22 @@ class Hub:
             if isinstance(key, int):
                 if (peer := self._peers.get(key)) is not None:
                     outputs += self._close(peer, CLOSE_NOT_AUTHENTICATED, "no token in time")
+            elif key == "wallboard":
+                outputs += self._show_boards(now)
             elif self._peers:
                 self._timers.set("position", now + POSITION_EVERY_S)
                 outputs += self._announce_position()
+        return outputs
+
+    def _show_boards(self, now: float) -> list[Output]:
+        watching = [peer for peer in self._peers.values() if peer.wallboard and peer.state in ("live", "catching_up")]
+        if watching:
+            self._timers.set("wallboard", now + EVERY_S)
+        wrapped: dict[int, bytes] = {}
+        outputs: list[Output] = []
+        for peer, frame in self._boards.make_frames(watching, self.directory, self._epoch + now):
+            wrapped[id(frame)] = ready = wrapped.get(id(frame)) or self._wrap(frame)
+            outputs.append(self._deliver(peer, [ready]))
         return outputs
 
     def _announce_position(self) -> list[Output]:

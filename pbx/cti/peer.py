@@ -44,6 +44,7 @@ class Peer:
         "tokens",
         "tokens_at",
         "topics",
+        "wallboard",
     )
 
     def __init__(self, id: int, now: float, actor: Actor | None = None) -> None:
@@ -60,6 +61,7 @@ class Peer:
         self.topics: frozenset[str] = frozenset()
         self.kinds: frozenset[str] = frozenset()
         """Types of events it is told, of those its role may see."""
+        self.wallboard = False
         self.position = 0
         """Last number of the log that was considered for it."""
         self.seen_calls: set[str] = set()
@@ -93,6 +95,7 @@ class Peer:
         )
         self.topics = frozenset({"*"}) if scope.everything else scope.topics | devices | {"system"}
         self.kinds = allowed & frozenset(wanted.events) if wanted.events else allowed
+        self.wallboard = wanted.wallboard
 
     # --- the log --------------------------------------------------------------------------------------------------
 

@@ -8,6 +8,7 @@ import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
 from pbx.events.folds.live import LiveAgent, LiveCall, LiveContact, LiveQueue, LiveTrunk
+from pbx.events.folds.wallboard import QueueRow
 
 from .commands import Accepted, CommandRejected, CommandResult, ErrorCode
 
@@ -74,6 +75,8 @@ class Subscribe(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     """Everything that concerns the user; what a role sees is in the table of permissions."""
     events: Annotated[tuple[str, ...], Meta(max_length=100)] = ()
     """Types of events wanted; empty: all."""
+    wallboard: bool = False
+    """Also the numbers of these queues once a second, as ``wallboard`` notifications."""
 
 
 class Unsubscribe(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -145,6 +148,14 @@ class Position(msgspec.Struct, frozen=True, kw_only=True):
     seq: int
 
 
+class WallboardRows(msgspec.Struct, frozen=True, kw_only=True):
+    """``wallboard``: queues whose numbers changed, and those where somebody waits; at most once a second."""
+
+    at: float
+    seq: int
+    queues: list[QueueRow]
+
+
 class TextMessage(msgspec.Struct, frozen=True, kw_only=True):
     """``message``: a supervisor's line of text. Not an event: it is not repeated."""
 
@@ -152,7 +163,12 @@ class TextMessage(msgspec.Struct, frozen=True, kw_only=True):
     text: str
 
 
-NOTIFICATIONS: dict[str, type[msgspec.Struct]] = {"call": CallContext, "position": Position, "message": TextMessage}
+NOTIFICATIONS: dict[str, type[msgspec.Struct]] = {
+    "call": CallContext,
+    "position": Position,
+    "wallboard": WallboardRows,
+    "message": TextMessage,
+}
 """Beside ``event``, whose params are a record of the log."""
 
 decode_request = msgspec.json.Decoder(Request).decode

@@ -343,3 +343,41 @@ def test_no_trace_of_peers_that_left(hub: Hub) -> None:
     assert len(hub) == 0 and not hub._index
     hub.expire(1000.0)
     assert hub.next_deadline() is None
+
+
+def test_the_wallboard_once_a_second_and_only_what_changed() -> None:
+    hub = Hub(LiveFold(), DIRECTORY, epoch=1000.0)
+    log = Log(hub)
+    log.append(
+        [
+            Record(1, 1000.0, e.AgentReady(agent="1001")),
+            Record(2, 1000.0, e.Queued(call="c", item="c", queue="support", priority=0, position=1, entry="n")),
+            Record(
+                3, 1003.0, e.QueueLeft(call="c", item="c", queue="support", reason="abandoned", waited_s=9, entry="n")
+            ),
+        ]
+    )
+    anna, root, deaf = hub.connect(0.0, ANNA), hub.connect(0.0, ROOT), hub.connect(0.0, ANNA)
+    (_, first) = unpack(ask(hub, anna, "Subscribe", {"wallboard": True}))
+    assert [row["queue"] for row in first["params"]["queues"]] == ["support"]
+    (_, first) = unpack(ask(hub, root, "Subscribe", {"wallboard": True}))
+    assert [row["queue"] for row in first["params"]["queues"]] == ["sales", "support"]
+    ask(hub, deaf, "Subscribe")
+    log.publish(2)
+    assert hub.next_deadline() is not None and hub.next_deadline().at == 1.0  # type: ignore[union-attr]
+    outputs = hub.expire(1.0)
+    assert unpack(outputs, deaf) == []
+    (row,) = unpack(outputs, anna)[0]["params"]["queues"]
+    assert (row["queue"], row["waiting"], row["longest_wait_s"], row["agents"]["ready"]) == ("support", 1, 1.0, 1)
+    assert len(unpack(outputs, root)[0]["params"]["queues"]) == 2, "nobody was told of either before"
+    (row,) = unpack(hub.expire(2.0), root)[0]["params"]["queues"]
+    assert (row["queue"], row["longest_wait_s"]) == ("support", 2.0)
+    log.publish(3)
+    (row,) = unpack(hub.expire(3.0), anna)[0]["params"]["queues"]
+    assert (row["waiting"], row["abandoned"], row["service_level_now"]) == (0, 1, 0.0)
+    assert hub.expire(4.0) == []
+    hub.disconnect(anna)
+    hub.disconnect(root)
+    hub.expire(5.0)
+    deadline = hub.next_deadline()
+    assert deadline is not None and deadline.reason == "position"
