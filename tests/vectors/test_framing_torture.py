@@ -15,7 +15,8 @@ LENGTHS_LIE = {"clerr", "ncl", "mcl01"}
 
 
 def frame(data: bytes, size: int) -> tuple[list[bytes], str]:
-    framer, messages = StreamFramer(), []
+    framer = StreamFramer()
+    messages: list[bytes] = []
     for at in range(0, len(data), size):
         messages += framer.receive(data[at : at + size], 0.0).messages
     return messages, framer.failure
