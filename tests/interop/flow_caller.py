@@ -113,12 +113,12 @@ async def open_office(
     tones = record_tones(folder / "ivr_flows", flows)
     config = stage.build(folder)
     yaml = YAML()
-    for name, change in (("tandem", _use_flows), ("routes", _add_routes), ("calendars", _close if closed else None)):
-        if change is not None:
-            data = yaml.load(config / f"{name}.yaml")
-            change(data, folder)
-            with (config / f"{name}.yaml").open("w", encoding="utf-8") as file_out:
-                yaml.dump(data, file_out)
+    edits = {"tandem": _use_flows, "routes": _add_routes, **({"calendars": _close} if closed else {})}
+    for name, edit in edits.items():
+        data = yaml.load(config / f"{name}.yaml")
+        edit(data, folder)
+        with (config / f"{name}.yaml").open("w", encoding="utf-8") as file_out:
+            yaml.dump(data, file_out)
     secrets: dict[str, str] = {}
     server = Server(config, show_secret=secrets.__setitem__)
     await server.start()
@@ -216,7 +216,7 @@ class Caller:
 
     async def ended(self, seconds: float = 20.0) -> None:
         """Until the other side hangs up."""
-        await self.phone.wait("state", state="DISCONNCTD", seconds=seconds)
+        await self.phone.wait("state", state="DISCONNECTED", seconds=seconds)
 
 
 async def find_sound(office: Office, path: str) -> listen.Sound:

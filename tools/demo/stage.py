@@ -32,6 +32,7 @@ def build(folder: Path) -> Path:
     with _Edited(config / "trunks.yaml") as trunks:
         carrier = trunks["trunks"]["carrier-a"]
         carrier["host"], carrier["networks"] = CALLER_ADDRESS, [f"{CALLER_ADDRESS}/32"]
+        carrier["port"] = _find_free_port(CALLER_ADDRESS)
         carrier["health"] = {"interval": "0s"}
     with _Edited(config / "calendars.yaml") as calendars:
         office = calendars["calendars"]["office"]
@@ -59,6 +60,13 @@ class _Edited:
     def __exit__(self, *_: object) -> None:
         with self._path.open("w", encoding="utf-8") as file:
             self._yaml.dump(self._data, file)
+
+
+def _find_free_port(address: str) -> int:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        probe.bind((address, 0))
+        port: int = probe.getsockname()[1]
+        return port
 
 
 def _find_free_range(count: int) -> int:
