@@ -385,3 +385,14 @@ cdef void run_writer(WriterQueue* queue, EventRing* events, uint64_t* running) n
         if poll(&waiting, 1, 1000) > 0 and read(queue.wake_fd, &count, 8) < 0:
             continue
     free(scratch)
+
+
+def make_header(format: str, rate: int, samples: int) -> bytes:
+    """The header the writer puts before `samples` stereo samples (for tests: it must be that of :mod:`media.wav`)."""
+    cdef Recorder recorder
+    cdef uint8_t[128] header
+    memset(&recorder, 0, sizeof(Recorder))
+    recorder.format = {"pcm16": 0, "pcmu": 1, "pcma": 2}[format]
+    recorder.rate = rate
+    recorder.file_samples = samples
+    return (<char*>header)[:build_header(&recorder, header)]

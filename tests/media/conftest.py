@@ -21,7 +21,7 @@ PCMA = Codec(name="PCMA", payload_type=8)
 E = TypeVar("E")
 
 
-def free_range(ports: int = 60) -> tuple[int, int]:
+def free_range(ports: int = 80) -> tuple[int, int]:
     """A port range that is free now and that no other test process picks."""
     base = 20000 + (os.getpid() * 211) % 20000
     for first in range(base, 60000, ports):

@@ -67,6 +67,7 @@ class Phone(asyncio.DatagramProtocol):
         self.ssrc = 0x1000 + int(hz)
         self.payload_type = {"PCMU": 0, "PCMA": 8}[law]
         self.muted = False
+        self.level = 8000.0
         self.seal: Callable[[bytes], bytes] = bytes
         """Applied to every packet sent, as SRTP does."""
         self.unseal: Callable[[bytes], bytes] = bytes
@@ -101,7 +102,7 @@ class Phone(asyncio.DatagramProtocol):
     def next_frame(self) -> bytes:
         t = (np.arange(160) + self._position) / 8000
         self._position += 160
-        samples = (8000 * np.sin(2 * np.pi * self.hz * t)).astype(np.int16)
+        samples = (self.level * np.sin(2 * np.pi * self.hz * t)).astype(np.int16)
         return g711.encode_ulaw(samples) if self.law == "PCMU" else g711.encode_alaw(samples)
 
     async def talk(self, seconds: float) -> None:

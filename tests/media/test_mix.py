@@ -96,3 +96,22 @@ async def test_a_leg_that_closes_leaves_the_mix(bench: Bench, phones: Callable[.
     assert share(parties[0].heard(0.2), 700) > 0.95
     await bench.do(SetBridge, bridge="conf", matrix=())
     await talk(parties[:2], 0.1)
+
+
+async def test_thirty_in_a_conference(bench: Bench, phones: Callable[..., Any]) -> None:
+    names = [f"p{index}" for index in range(30)]
+    tones = [300.0 + 100 * index for index in range(30)]
+    parties = [await phones(hz) for hz in tones]
+    for name, phone in zip(names, parties, strict=True):
+        phone.level = 900.0
+        await bench.leg(name, phone)
+    await bench.join("conf", *((x, y) for x in names for y in names if x != y))
+    await talk(parties, 0.8)
+    for index in (0, 13, 29):
+        # 0.4 s is a whole number of periods of every tone: each is a line of the spectrum.
+        heard = parties[index].heard(0.4).astype(float)
+        spectrum = np.abs(np.fft.rfft(heard)) / len(heard) * 2
+        lines = np.array([spectrum[round(hz * 0.4)] for hz in tones])
+        assert lines[index] < 150
+        others = np.delete(lines, index)
+        assert others.min() > 500

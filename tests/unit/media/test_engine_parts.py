@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import os
 import random
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import numpy as np
 import pytest
+import soundfile
 from hypothesis import given
 from hypothesis import strategies as st
 
-from media import g711
+from media import g711, wav
+from media.control.clips import ClipLoader
 from media.control.framing import FrameError, FrameReader, write_frame
 from media.control.quality import estimate_mos
 from media.control.recordings import resolve_path
@@ -17,8 +22,10 @@ from media.control.routing import LegView, amplitude, compile_routes
 from media.control.server import Backlog
 from media.engine.companding import compress_bytes, expand_bytes
 from media.engine.jitter import JitterBench
+from media.engine.recorder import make_header
 from media.engine.srtp import open_session
-from media.protocol import DigitReceived, Hears, LegStats, Quality
+from media.prompts.store import PromptStore
+from media.protocol import DigitReceived, File, Hears, LegStats, Quality, Tone
 
 
 def test_the_engines_g711_is_the_recommendations() -> None:
@@ -185,6 +192,44 @@ def test_any_packets_leave_the_buffer_whole(packets: list[tuple[int, bytes, bool
         if pull:
             assert len(bench.pull()) == 320
     assert 0 <= bench.counts[4] <= 32
+
+
+# --- recordings and clips -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("form", ["pcm16", "pcmu", "pcma"])
+@pytest.mark.parametrize("samples", [0, 1, 8000, 0x3FFF_0000, 0x4000_0000, 0x1_2345_6789])
+def test_the_writers_header_is_the_one_that_is_recovered(form: wav.Format, samples: int) -> None:
+    sample_bytes = wav.SAMPLE_BYTES[form]
+    assert make_header(form, 8000, samples) == wav.build_header(form, 2, 8000, samples * 2 * sample_bytes)
+
+
+async def test_all_players_share_one_clip(tmp_path: Path) -> None:
+    store = PromptStore(tmp_path)
+    with ThreadPoolExecutor(2) as executor:
+        loader = ClipLoader(store, executor)
+        item = Tone(name="busy", country="gb")
+        assert loader.at_hand((item,), "PCMU") is None
+        (first,) = await loader.load((item,), "PCMU")
+        assert loader.at_hand((item,), "PCMU") == [first]
+        (again,) = await loader.load((item,), "PCMU")
+        (other,) = await loader.load((item,), "PCMA")
+        assert again is first and other is not first
+        assert first.data is store.encoded(item, "PCMU")
+
+
+async def test_a_changed_file_is_played_anew(tmp_path: Path) -> None:
+    file = tmp_path / "a.wav"
+    store = PromptStore(tmp_path / "cache", roots=(tmp_path,))
+    with ThreadPoolExecutor(1) as executor:
+        loader = ClipLoader(store, executor)
+        soundfile.write(file, np.zeros(800), 8000)
+        (first,) = await loader.load((File(path="a.wav"),), "PCMU")
+        soundfile.write(file, np.zeros(1600), 8000)
+        os.utime(file, ns=(1, 1))
+        assert loader.at_hand((File(path="a.wav"),), "PCMU") is None
+        (second,) = await loader.load((File(path="a.wav"),), "PCMU")
+        assert len(first.data) == 800 and len(second.data) == 1600
 
 
 # --- the rest ---------------------------------------------------------------------------------------------
