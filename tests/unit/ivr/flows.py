@@ -49,7 +49,7 @@ class Driver:
             self.give(m.Digit(digit), 0.1)
         return self
 
-    def played(self, reason: str = "completed") -> Driver:
+    def played(self, reason: Any = "completed") -> Driver:
         """The prompt that was started last is over."""
         return self.give(m.PlayFinished(self.find(m.Play).request, reason), 1.0)
 
