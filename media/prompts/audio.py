@@ -21,10 +21,12 @@ EXTENSIONS = (".wav", ".flac", ".ogg", ".oga", ".opus", ".mp3", ".aiff", ".aif",
 
 
 def _blocks(sound: soundfile.SoundFile) -> Iterator[Floats]:
-    for block in sound.blocks(blocksize=BLOCK_FRAMES, dtype="float32", always_2d=True):
-        mono: Floats = block.mean(axis=1, dtype=np.float32)
-        # A damaged float file may hold anything.
-        yield np.nan_to_num(np.clip(mono, -4.0, 4.0), nan=0.0)
+    # A damaged header may say that the file cannot be sought, or is endless: read until nothing comes.
+    while len(block := sound.read(BLOCK_FRAMES, dtype="float32", always_2d=True)):
+        # A float file may hold anything, also what is no number.
+        sane = np.clip(np.nan_to_num(block, nan=0.0, posinf=0.0, neginf=0.0), -4.0, 4.0)
+        mono: Floats = sane.mean(axis=1, dtype=np.float32)
+        yield mono
 
 
 def _open(source: Path | IO[bytes], name: str) -> soundfile.SoundFile:
@@ -66,7 +68,7 @@ def read_at(
                     raise PromptError(f"{name}: longer than {max_s:g} s")
                 block = block[first:]
                 parts.append(resampler.resample_chunk(block) if resampler is not None else block)
-        except (soundfile.SoundFileError, RuntimeError) as error:
+        except (soundfile.SoundFileError, RuntimeError, ValueError) as error:
             raise PromptError(f"{name}: damaged audio ({error})") from error
         if resampler is not None:
             parts.append(resampler.resample_chunk(np.zeros(0, np.float32), last=True))

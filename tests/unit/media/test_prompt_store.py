@@ -122,6 +122,29 @@ def test_a_file_cut_in_the_middle_is_an_error_or_shorter_never_a_crash(store: Pr
             assert "cut.flac" in error.reason
 
 
+@pytest.mark.parametrize("seed", range(6))
+def test_damaged_files_are_refused_or_shorter_never_more(store: PromptStore, sounds: Path, seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    for extension in ("wav", "flac", "ogg", "mp3", "aiff"):
+        write_tone(sounds / f"whole.{extension}", 700, seconds=0.5)
+        for _ in range(15):
+            data = bytearray((sounds / f"whole.{extension}").read_bytes())
+            for at in rng.integers(0, min(len(data), int(rng.choice([60, 400, 100_000]))), 6):
+                data[at] = rng.integers(0, 256)
+            (sounds / f"hurt.{extension}").write_bytes(data)
+            try:
+                assert len(store.samples(File(path=f"hurt.{extension}"), 8000)) < 8000 * 3600
+            except PromptError as error:
+                assert f"hurt.{extension}" in error.reason
+
+
+def test_floats_that_are_no_numbers_are_silence(store: PromptStore, sounds: Path) -> None:
+    wild = np.array([np.nan, np.inf, -np.inf, 1e30, 0.25] * 100, np.float32)
+    soundfile.write(sounds / "wild.wav", wild, 8000, subtype="FLOAT")
+    heard = store.samples(File(path="wild.wav"), 8000)
+    assert heard[:5].tolist() == [0, 0, 0, 32767, 8192]
+
+
 @pytest.mark.parametrize(
     ("item", "codec", "complaint"),
     [
