@@ -9,7 +9,10 @@ from zoneinfo import ZoneInfo
 import msgspec
 
 from media.protocol import PlayFinished, PlayItem
+from pbx.app.mailbox import PREFIX
+from pbx.app.router import Plan
 from pbx.app.sessions.base import Session
+from pbx.app.sessions.flow import FlowSession
 from pbx.call.model import Call, Leg
 from pbx.call.routing import Feature
 from pbx.core.destination import Destination
@@ -18,7 +21,6 @@ from pbx.ivr.speech import language as spoken_forms
 
 if TYPE_CHECKING:
     from pbx.app.exchange import Exchange
-    from pbx.app.router import Plan
 
 
 class ExtensionState(msgspec.Struct):
@@ -68,7 +70,11 @@ class Features:
         return state
 
     def plan(self, call: Call, target: Destination, anchor: Leg) -> Plan | None:
-        """Destinations that are features: park, conference, voicemail."""
+        """Destinations that are features."""
+        extension = self._ex.settings.configuration.extensions.get(target.name)
+        if target.kind == "voicemail" and extension is not None and extension.voicemail is not None:
+            key = self._ex.ids.token("f")
+            return Plan(FlowSession(call=call.id, flow=f"{PREFIX}{target.name}", anchor=anchor.id, key=key), False)
         return None
 
     # --- codes ------------------------------------------------------------------------------------------------

@@ -10,6 +10,7 @@ from zoneinfo import ZoneInfo
 import msgspec
 
 from media import protocol as media
+from pbx.app import mailbox
 from pbx.app.outputs import Fetch, Notify, Query
 from pbx.app.sessions.dial import Dial
 from pbx.app.sessions.flow import FlowSession
@@ -46,7 +47,7 @@ class FlowControl:
 
     def begin(self, call: Call, session: FlowSession) -> None:
         ex = self._ex
-        flow = self.library.get(session.flow)
+        flow = self._find(session.flow)
         if flow is None:
             ex.note("error", "no such flow", call.id, flow=session.flow)
             ex.end_call(call, status=500, cause=41, reason=f"no flow {session.flow}", outcome="server")
@@ -69,6 +70,18 @@ class FlowControl:
         ex.log(facts.FlowEntered(call=call.id, flow=flow.name, version=flow.version))
         self._carry_out(call, session, interpreter, interpreter.start(ex.now))
 
+    def _find(self, name: str) -> Flow | None:
+        """The flow in force, or the one that takes messages for a mailbox."""
+        if not name.startswith(mailbox.PREFIX):
+            return self.library.get(name)
+        settings = self._ex.settings
+        extension = settings.configuration.extensions.get(name.removeprefix(mailbox.PREFIX))
+        if extension is None or extension.voicemail is None:
+            return None
+        greeting = extension.voicemail.greeting
+        path = settings.find_prompt(greeting.file, extension.language or settings.language) if greeting else ""
+        return mailbox.make_mailbox_flow(extension, extension.voicemail, path)
+
     def feed(self, call: Call, session: FlowSession, event: ivr.AnyInput) -> None:
         interpreter = self._live.get(session.key)
         if interpreter is not None:
@@ -84,7 +97,10 @@ class FlowControl:
         interpreter = self._live.get(session.key)
         if interpreter is None:
             return
-        outputs = interpreter.handle(ivr.HungUp(reason=reason), self._ex.now)
+        outputs = list(interpreter.handle(ivr.HungUp(reason=reason), self._ex.now))
+        if session.recording:
+            # A message ends by hanging up as well as by a key.
+            outputs += interpreter.handle(self._finish_message(call, session, "hangup"), self._ex.now)
         for output in outputs:
             if isinstance(output, ivr.Fetch | ivr.DepositMessage | ivr.Notify | ivr.FlowEnded | ivr.SetData):
                 _ACTIONS[type(output)](self, call, session, output)
@@ -99,7 +115,7 @@ class FlowControl:
 
     def resume(self, session: FlowSession) -> bool:
         """Take a flow up again after a restart; False where its flow is gone."""
-        flow = self.library.get(session.flow)
+        flow = self._find(session.flow)
         if flow is None or not session.state:
             return False
         self._live[session.key] = Interpreter.resume(flow, session.state, self._ex.now, self._ex.ids)
@@ -237,23 +253,21 @@ class FlowControl:
             ex.play(call, call.legs[session.anchor], (beep,), session=session, request="beep")
 
     def end_message(self, call: Call, session: FlowSession, reason: Any, digit: str = "") -> None:
-        """The message is over: ``digit``, ``limit``, ``hangup`` or ``stopped``."""
+        """The message is over: ``digit``, ``limit`` or ``stopped``."""
+        if session.recording:
+            self._later(call, session, self._finish_message(call, session, reason, digit))
+
+    def _finish_message(self, call: Call, session: FlowSession, reason: Any, digit: str = "") -> ivr.RecordFinished:
         ex = self._ex
         request, session.recording = session.recording, ""
-        if not request:
-            return
         ex.cancel_timer(call, session, "message")
         ex.recording.stop(call, session.recording_id)
-        self._later(
-            call,
-            session,
-            ivr.RecordFinished(
-                request=request,
-                path=session.recording_path,
-                seconds=round(ex.now - session.recording_since, 3),
-                reason=reason,
-                digit=digit,
-            ),
+        return ivr.RecordFinished(
+            request=request,
+            path=session.recording_path,
+            seconds=round(ex.now - session.recording_since, 3),
+            reason=reason,
+            digit=digit,
         )
 
     def _stop_record(self, call: Call, session: FlowSession, output: ivr.StopRecord) -> None:

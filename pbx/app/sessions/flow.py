@@ -92,8 +92,6 @@ class FlowSession(Session, kw_only=True):
             ex.flows.end_message(call, self, "limit")
 
     def stop(self, ex: Exchange, call: Call, reason: str) -> None:
-        if self.recording:
-            ex.flows.end_message(call, self, "hangup")
         ex.flows.hung_up(call, self, reason)
 
     def describe(self) -> dict[str, Any]:
