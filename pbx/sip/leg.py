@@ -197,7 +197,7 @@ class Leg:
             dialog.flow = packet.flow
         if method == "BYE":
             self._on_bye(tx, packet, dialog)
-        elif self.phase == CLOSED:
+        elif self.phase == CLOSED or (dialog is not self.dialog and self.phase != EARLY):
             self.endpoint.respond(tx, 481)
         else:
             handle = _HANDLERS.get(method)

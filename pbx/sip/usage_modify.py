@@ -28,6 +28,8 @@ ACCEPTING = "accepting"
 """Our 2xx to a re-INVITE waits for its ACK."""
 MAX_QUEUE = 8
 MAX_GLARES = 4
+MAX_DECISION = 180.0
+"""Seconds for the peer to decide about an offer after its first provisional response."""
 MAX_WAIT = 10
 """Seconds of Retry-After that are waited out before the switch is told."""
 
@@ -132,6 +134,9 @@ class Modification:
             return
         status = packet.status
         if status < 200:
+            # An INVITE that was answered provisionally may wait for ever (section 17.1.1); this one may not.
+            wait = leg.endpoint.transactions.timing.limit if leg.is_over else MAX_DECISION
+            leg.endpoint.transactions.set_timer(tx, "B", wait)
             return
         if tx.ack:
             leg.endpoint.transactions.transmit(leg.dialog.flow, tx.ack, leg.id, "retransmission")
@@ -399,7 +404,10 @@ class Modification:
         if self._acceptance is not None:
             self._acceptance.stop()
             self._acceptance = None
-        self._leg.endpoint.transactions.stop_timer(self._leg, "modify retry")
+        transactions = self._leg.endpoint.transactions
+        transactions.stop_timer(self._leg, "modify retry")
+        if self.state == OFFERING and self._tx is not None and not self._tx.is_done:
+            transactions.set_timer(self._tx, "B" if self._tx.method == "INVITE" else "F", transactions.timing.limit)
         self._queue.clear()
         if self.state != UNACKNOWLEDGED:
             self._finish()

@@ -346,6 +346,10 @@ class OutgoingLeg(Leg):
             self.endpoint.remove_dialog(dialog)
             self._forks.pop(dialog.remote_tag, None)
             return
+        if dialog is not self.dialog:
+            # A fork we did not want hangs up before our own BYE reached it.
+            self.endpoint.remove_dialog(dialog)
+            return
         if self.phase == ACCEPTED:
             self._send_ack(self.tx, self.dialog, b"")
         super().on_bye(dialog, cause, reason)

@@ -379,6 +379,21 @@ def test_forked_call_first_answer_wins() -> None:
     peer.assert_idle()
 
 
+def test_unwanted_fork_that_hangs_up_first_takes_nothing_with_it() -> None:
+    peer = Peer()
+    invite = peer.call_out()
+    peer.answer(invite, tag="one")
+    peer.receive(peer.response(invite, 200, tag="two", body=ANSWER))
+    peer.tag = "two"
+    peer.receive(peer.request("INFO", cseq=1))
+    peer.receive(peer.request("BYE", cseq=2))
+    assert peer.lines()[-2:] == ["481 INFO", "200 BYE"] and peer.stack.leg_ids() == ["out"]
+    peer.tag = "one"
+    peer.receive(peer.request("BYE", cseq=3))
+    assert peer.event(Ended).by == "remote"
+    peer.assert_idle()
+
+
 def test_challenged_call_is_repeated_with_proof() -> None:
     peer = Peer(answer_challenge=challenge_answerer)
     invite = peer.call_out(credentials=Credentials("me", "secret"))

@@ -191,6 +191,31 @@ def test_reinvite_without_any_answer_ends_the_call() -> None:
     peer.assert_idle()
 
 
+def test_reinvite_that_is_never_decided_ends_the_call() -> None:
+    peer, leg = talk()
+    peer.command(Reoffer(leg=leg, sdp=HOLD))
+    peer.receive(peer.response(peer.last("INVITE"), 100))
+    peer.wait(179)
+    assert not peer.events
+    peer.wait(2)
+    assert peer.event(Ended).by == "timeout"
+    peer.assert_idle()
+
+
+@pytest.mark.parametrize("early", [True, False])
+def test_undecided_reinvite_is_let_go_after_the_call(early: bool) -> None:
+    peer, leg = talk()
+    peer.command(Reoffer(leg=leg, sdp=HOLD))
+    invite = peer.last("INVITE")
+    if early:
+        peer.receive(peer.response(invite, 100))
+    peer.command(Hangup(leg=leg))
+    if not early:
+        peer.receive(peer.response(invite, 100))
+    peer.receive(peer.response(peer.last("BYE"), 200))
+    peer.assert_idle()
+
+
 def test_answer_to_a_reinvite_after_we_hung_up_is_acknowledged() -> None:
     peer, leg = talk()
     peer.command(Reoffer(leg=leg, sdp=HOLD))
