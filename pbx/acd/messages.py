@@ -84,7 +84,8 @@ class Queued(Output, frozen=True, kw_only=True, gc=False):
 
 
 class Refused(Output, frozen=True, kw_only=True, gc=False):
-    """The item was not let in; ``destination`` is where it is to go instead (empty: nowhere is configured).
+    """The item was not let in; ``destination`` is where it is to go instead (empty: nowhere is configured). Where that
+    is a queue the ACD enters it there by itself (``Queued`` or another ``Refused`` follows).
 
     ``reason`` is an OverflowReason, ``unknown_queue``, ``wrong_channel``, ``duplicate`` or ``too_many_moves``.
     """

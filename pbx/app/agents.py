@@ -266,8 +266,8 @@ class AgentControl:
 
     def _overflowed(self, event: acd.Overflowed | acd.Refused) -> None:
         found = self._session(event.item)
-        if found is None or event.destination.startswith("queue:") and isinstance(event, acd.Overflowed):
-            return
+        if found is None or event.destination.startswith("queue:"):
+            return  # the ACD enters it there by itself
         found[1].left(self._ex, found[0], event)
 
     def _announce(self, event: acd.AnnouncePosition) -> None:
