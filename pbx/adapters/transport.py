@@ -129,8 +129,12 @@ class SipTransports:
             for spec in added:
                 await self._open(spec)
                 opened.append(spec.name)
-            for name in wanted.keys() - set(opened):
-                self._replace(wanted[name])
+            stay = [wanted[name] for name in wanted.keys() - set(opened)]
+            for spec in stay:
+                # All files are tried before any is used.
+                self._load_tls(spec)
+            for spec in stay:
+                self._replace(spec)
         except OSError:
             for name in opened:
                 await self._close(name)
@@ -298,8 +302,7 @@ class SipTransports:
             self._bound[spec.name] = await self._bind(spec)
         except OSError as error:
             self._tls.pop(spec.name, None)
-            place = f"{spec.transport} {spec.host}:{spec.port}"
-            raise OSError(error.errno, f"listener {spec.name} ({place}): {error.strerror or error}") from error
+            raise _name_failure(spec, error) from error
         self._specs[spec.name] = spec
         host, port = self._bound[spec.name]
         log.info("sip.listening", listener=spec.name, transport=spec.transport, host=host, port=port)
@@ -312,9 +315,9 @@ class SipTransports:
             return endpoint.address
         context = None
         if spec.transport in ("tls", "wss"):
-            if spec.certificate is None or spec.key is None:
-                raise OSError(f"{spec.transport} needs a certificate and a key")
-            tls = self._tls[spec.name] = ServerTls(spec.certificate, spec.key, spec.client_authorities)
+            tls = self._load_tls(spec)
+            assert tls is not None
+            self._tls[spec.name] = tls
             context = tls.context
         if spec.transport in ("ws", "wss"):
             listener = WebSocketListener(
@@ -340,6 +343,16 @@ class SipTransports:
         protocol = StreamConnection(self._connections, transport, listener, limits=self._framing)
         protocol.outgoing = outgoing
         return protocol
+
+    def _load_tls(self, spec: SipListener) -> ServerTls | None:
+        if spec.transport not in ("tls", "wss"):
+            return None
+        try:
+            if spec.certificate is None or spec.key is None:
+                raise OSError("a certificate and a key are needed")
+            return ServerTls(spec.certificate, spec.key, spec.client_authorities)
+        except OSError as error:
+            raise _name_failure(spec, error) from error
 
     def _replace(self, spec: SipListener) -> None:
         tls = self._tls.get(spec.name)
@@ -390,6 +403,15 @@ class SipTransports:
                 next_look = now + self._certificate_poll
                 for tls in self._tls.values():
                     tls.reload()
+
+
+def _name_failure(spec: SipListener, error: OSError) -> OSError:
+    """The same failure, saying which listener it happened to."""
+    text = error.strerror or str(error)
+    if text.startswith("listener "):
+        return error
+    file = f": {error.filename}" if error.filename else ""
+    return OSError(error.errno, f"listener {spec.name} ({spec.transport} {spec.host}:{spec.port}): {text}{file}")
 
 
 def _endpoint(spec: SipListener) -> tuple[str, str, int]:

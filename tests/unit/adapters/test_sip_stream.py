@@ -243,3 +243,49 @@ async def test_bad_certificate_names_the_listener(tmp_path: Path) -> None:
     sip = Recorder(SipListener("secure", "tls", "127.0.0.1", 0, tmp_path / "none.pem", tmp_path / "none.key"))
     with pytest.raises(OSError, match="listener secure"):
         await sip.transports.start()
+
+
+async def test_reload_serves_another_certificate_or_keeps_the_old_one(tmp_path: Path) -> None:
+    chain, key = make_certificate(tmp_path, "one")
+    other_chain, other_key = make_certificate(tmp_path, "two")
+    async with Recorder(SipListener("tls", "tls", "127.0.0.1", 0, chain, key)) as sip:
+        with pytest.raises(OSError, match="listener tls"):
+            await sip.transports.apply([SipListener("tls", "tls", "127.0.0.1", 0, tmp_path / "none", key)])
+        assert await peer_certificate(sip) == to_der(chain)
+        await sip.transports.apply([SipListener("tls", "tls", "127.0.0.1", 0, other_chain, other_key)])
+        assert await peer_certificate(sip) == to_der(other_chain)
+        with pytest.raises(OSError, match="listener tls cannot move"):
+            await sip.transports.apply([SipListener("tls", "tls", "127.0.0.1", 5999, other_chain, other_key)])
+
+
+async def test_certificates_are_watched(tmp_path: Path) -> None:
+    chain, key = make_certificate(tmp_path, "old")
+    new_chain, new_key = make_certificate(tmp_path, "new")
+    listener = SipListener("tls", "tls", "127.0.0.1", 0, chain, key)
+    async with Recorder(listener, certificate_poll=0.05, limits=quick(one_message=0.1)) as sip:
+        key.write_bytes(new_key.read_bytes())
+        chain.write_bytes(new_chain.read_bytes())
+        async with asyncio.timeout(LIMIT):
+            while await peer_certificate(sip) != to_der(new_chain):
+                pass
+
+
+async def test_clients_without_the_wanted_certificate_stay_out(tmp_path: Path) -> None:
+    chain, key = make_certificate(tmp_path, "server")
+    mine, my_key = make_certificate(tmp_path, "client")
+    listener = SipListener("tls", "tls", "127.0.0.1", 0, chain, key, client_authorities=mine)
+    async with Recorder(listener) as sip:
+        host, port = sip.transports.listener_address("tls")
+        for known in (False, True):
+            context = make_client_context(authorities=chain)
+            if known:
+                context.load_cert_chain(mine, my_key)
+            reader, writer = await asyncio.open_connection(host, port, ssl=context)
+            writer.write(make_message("hello"))
+            if known:
+                assert (await sip.next_packet())[0] == make_message("hello")
+            else:
+                with pytest.raises((ssl.SSLError, ConnectionError, asyncio.IncompleteReadError)):
+                    await read(reader, 1)
+            await finish(writer)
+        assert sip.packets == []

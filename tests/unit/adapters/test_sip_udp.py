@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 
 import pytest
 
+from pbx.adapters.sip_udp import UdpEndpoint
 from pbx.adapters.transport import SipListener
 from pbx.sip.commands import Flow
 
@@ -121,3 +123,44 @@ async def test_reload_adds_and_removes_listeners_or_changes_nothing() -> None:
         assert sip.transports.listener_address("more")[1]
         with pytest.raises(KeyError):
             sip.transports.listener_address("udp")
+
+
+class FullSocket:
+    """Stands before a socket and takes nothing while it is full."""
+
+    def __init__(self, inner: socket.socket) -> None:
+        self.inner = inner
+        self.full = True
+
+    def sendto(self, data: bytes, address: tuple[str, int]) -> int:
+        if self.full:
+            raise BlockingIOError
+        return self.inner.sendto(data, address)
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self.inner, name)
+
+
+async def test_a_full_socket_queues_in_order_up_to_a_bound(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("pbx.adapters.sip_udp.MAX_QUEUED", 10)
+    failed: list[Flow] = []
+    endpoint = UdpEndpoint("udp", lambda data, flow: None, failed.append)
+    endpoint.open("127.0.0.1", 0)
+    assert endpoint._socket is not None
+    stub = FullSocket(endpoint._socket)
+    endpoint._socket = stub  # type: ignore[assignment]
+    peer, address = await open_peer()
+    flow = Flow("udp", *address)
+    for n in range(15):
+        endpoint.send(flow if n != 3 else flow._replace(port=99_999), b"%d" % n)
+    assert endpoint.lost == 5
+    stub.full = False
+    assert [await peer.read() for _ in range(9)] == [b"%d" % n for n in range(10) if n != 3]
+    endpoint.send(flow, b"direct")
+    assert await peer.read() == b"direct"
+    assert failed == [flow._replace(port=99_999)]
+    endpoint.close()
+    endpoint.send(flow, b"closed")
+    await asyncio.sleep(0)
+    assert failed[-1] == flow
+    peer.transport.close()

@@ -13,7 +13,7 @@ from websockets.typing import Origin, Subprotocol
 from pbx.adapters.sip_tls import make_client_context
 from pbx.adapters.transport import SipListener
 
-from .sip_net import LIMIT, Recorder, make_certificate, make_message
+from .sip_net import LIMIT, Recorder, make_certificate, make_message, quick
 
 SIP = [Subprotocol("sip")]
 
@@ -98,3 +98,33 @@ async def test_stop_closes_browsers() -> None:
         await sip.transports.stop()
         with pytest.raises(ConnectionClosed):
             await read(browser)
+
+
+async def test_a_browser_that_does_not_read_is_cut(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("pbx.adapters.sip_ws.MAX_QUEUED", 8)
+    async with Recorder(SipListener("ws", "ws", "127.0.0.1", 0)) as sip:
+        async with connect(url(sip), subprotocols=SIP, max_queue=1) as browser:
+            await browser.send(make_message("in"))
+            _, flow = await sip.next_packet()
+            for _ in range(50):
+                sip.transports.send(flow, make_message("big", b"x" * 60_000))
+            await sip.until(lambda: flow in sip.closed)
+
+
+async def test_too_many_browsers_of_one_host_are_turned_away() -> None:
+    async with Recorder(SipListener("ws", "ws", "127.0.0.1", 0), limits=quick(unproven_per_host=1)) as sip:
+        async with connect(url(sip), subprotocols=SIP), connect(url(sip), subprotocols=SIP) as second:
+            with pytest.raises(ConnectionClosed):
+                await read(second)
+
+
+async def test_closing_a_flow_closes_the_browser() -> None:
+    async with Recorder(SipListener("ws", "ws", "127.0.0.1", 0)) as sip, connect(url(sip), subprotocols=SIP) as browser:
+        await browser.send(make_message("in"))
+        _, flow = await sip.next_packet()
+        await sip.transports.apply([SipListener("ws", "ws", "127.0.0.1", 0, path="/moved")])
+        with pytest.raises(InvalidHandshake):
+            async with connect(url(sip), subprotocols=SIP):
+                pass
+        sip.transports.close_flow(flow)
+        assert await sip.next_closed() == flow
