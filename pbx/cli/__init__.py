@@ -15,6 +15,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "check": ("pbx.cli.check", "Say everything that is wrong with configuration and flows."),
     "cti": ("pbx.cli.cti", "Follow events and give commands over the CTI socket."),
     "events": ("pbx.cli.events", "Read the event log."),
+    "explain": ("pbx.cli.explain", "Why each agent was offered a call."),
     "ivr": ("pbx.cli.ivr", "Flows: test, call, draw, compare versions."),
     "password": ("pbx.cli.password", "Hash a password for the configuration."),
     "prompts": ("pbx.cli.prompts", "What flows say: list, script, recordings, rendering."),
