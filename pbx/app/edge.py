@@ -17,26 +17,29 @@ from pbx.sip.registrar import Registrar
 from pbx.sip.tollfraud import TollLimits
 from pbx.sip.trunk_spec import RegistrationSpec, TrunkSpec
 from pbx.sip.trunks import Trunks
+from pbx.sip.wire import PeerFault, parse_name_addr, parse_uri
 
 
 class EdgePolicy:
     """Implements ``pbx.sip.policy.Policy``: a trunk by its address or registered contact, everybody else by digest.
 
-    A request that carries credentials is judged by them, and so is one from the address and port of a registered
-    phone: a phone and a trunk may share an address. REGISTER is never taken from a trunk's address alone.
+    A trunk and phones may share an address (a NAT, a proxy in front): a request with credentials for our realm is judged
+    by them, and one in the name of a phone that registered from that very address has to bring them. REGISTER is
+    never taken from a trunk's address alone.
     """
 
     def __init__(self, realm: str, trunks: Trunks, registrar: Registrar) -> None:
         self._challenge = Challenge(realm)
+        self._realm = f'realm="{realm}"'
         self._trunks = trunks
         self._registrar = registrar
         self._origins: dict[str, Trusted] = {}
 
     def identify(self, request: Request, flow: Flow) -> Trusted | Challenge | Refuse:
-        if request.method == "REGISTER" or request.headers.get("Authorization") is not None:
+        if request.method == "REGISTER" or self._realm in (request.headers.get("Authorization") or ""):
             return self._challenge
         trunk = self._trunks.find_origin(request, flow)
-        if not trunk or self._registrar.knows_peer(flow):
+        if not trunk or (self._registrar.knows_peer(flow) and self._is_phone(request, flow)):
             return self._challenge
         trusted = self._origins.get(trunk)
         if trusted is None:
@@ -74,6 +77,15 @@ def _is_inside(host: str, networks: Iterable[Network]) -> bool:
 def find_places(configuration: Configuration) -> dict[str, tuple[Network, ...]]:
     """The networks of every extension that is bound to some."""
     return {entry.number: entry.networks for entry in configuration.extensions.values() if entry.networks}
+
+    def _is_phone(self, request: Request, flow: Flow) -> bool:
+        """Whether the request speaks for an extension that is registered from where it comes from."""
+        try:
+            user = parse_uri(parse_name_addr(request.headers["From"]).uri).user
+        except (PeerFault, ValueError):
+            return True
+        bindings = self._registrar.contacts(user, float("-inf")) if user else ()
+        return any(binding.flow[:3] == flow[:3] for binding in bindings)
 
 
 def make_trunk_specs(configuration: Configuration, reveal: Callable[[SecretSource], str]) -> list[TrunkSpec]:

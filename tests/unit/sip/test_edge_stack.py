@@ -61,7 +61,7 @@ class Edge:
             f"Via: SIP/2.0/UDP {flow.host}:{flow.port};branch=z9hG4bK{self.count};rport",
             "Max-Forwards: 70",
             f"User-Agent: {agent}",
-            "From: <sip:1001@tandem>;tag=a",
+            f"From: <sip:{user}@tandem>;tag=a",
             "To: <sip:1001@tandem>" if method == "REGISTER" else f"To: <{uri}>",
             f"Call-ID: {self.count}",
             f"CSeq: {self.count} {method}",
@@ -120,6 +120,21 @@ def test_a_phone_behind_the_carriers_address_is_a_phone() -> None:
     assert codes(edge.log_in(phone, 1.0)) == [200]
     outputs = edge.log_in(phone, 2.0, method="INVITE")
     assert [o.origin for o in outputs if isinstance(o, IncomingCall)] == [Origin("extension", "1001")]
+
+
+def test_a_proxy_in_front_brings_phones_and_carriers() -> None:
+    edge = Edge()
+    assert codes(edge.log_in(CARRIER, 1.0)) == [200]
+    assert codes(edge.send("INVITE", CARRIER, 2.0)) == [401]
+    outputs = edge.send("INVITE", CARRIER, 2.0, user="+8613800138000")
+    assert [o.origin for o in outputs if isinstance(o, IncomingCall)] == [Origin("trunk", "carrier")]
+
+
+def test_credentials_for_somebody_else_do_not_matter() -> None:
+    edge = Edge()
+    other = 'Authorization: Digest username="x", realm="elsewhere", nonce="n", uri="sip:x", response="r"'
+    outputs = edge.send("INVITE", CARRIER, 1.0, header=other)
+    assert [o.origin for o in outputs if isinstance(o, IncomingCall)] == [Origin("trunk", "carrier")]
 
 
 def test_a_guesser_is_shut_out_and_nobody_else() -> None:
