@@ -7,6 +7,7 @@ through ASGI: their frames are written to the transport as they are.
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Coroutine
 from typing import Any, Protocol, cast
 from urllib.parse import urlsplit
@@ -28,6 +29,10 @@ SUBPROTOCOL = Subprotocol("tandem.cti")
 TOKEN_PREFIX = "tandem.token."
 """A browser cannot send headers: it offers its token as a second subprotocol, which is never chosen."""
 CLOSE_WITHIN_S = 3.0
+
+_LOG = logging.getLogger("pbx.adapters.cti_socket")
+_LOG.setLevel(logging.WARNING)
+"""Never finer: the library would log headers, and with them tokens."""
 
 
 class SocketOwner(Protocol):
@@ -59,7 +64,9 @@ class CtiSocket(asyncio.Protocol):
     def __init__(self, owner: SocketOwner) -> None:
         self._owner = owner
         self._protocol = ServerProtocol(
-            max_size=MAX_MESSAGE, select_subprotocol=lambda _, offered: SUBPROTOCOL if SUBPROTOCOL in offered else None
+            max_size=MAX_MESSAGE,
+            logger=_LOG,
+            select_subprotocol=lambda _, offered: SUBPROTOCOL if SUBPROTOCOL in offered else None,
         )
         self._transport: asyncio.Transport | None = None
         self._parts: list[bytes] = []

@@ -18,7 +18,7 @@ from pbx.events.line import Line, parse_line
 
 from . import tables as t
 from .database import WriterLock
-from .rows import make_cdr_row, make_recording_rows, make_segment_rows
+from .rows import make_cdr_row, make_recording_rows, make_segment_rows, make_topic_rows
 from .writes import PutAnswer, PutBinding, PutCheckpoint, PutFold, Write
 
 SNAPSHOT_EVERY = 10_000
@@ -167,6 +167,8 @@ class BatchWriter:
 
     def _put_details(self, connection: Connection, details: list[CallDetail]) -> None:
         self._upsert(connection, t.cdr, [make_cdr_row(detail) for detail in details])
+        if topics := [row for detail in details for row in make_topic_rows(detail)]:
+            self._upsert(connection, t.cdr_topics, topics)
         connection.execute(
             delete(t.segments).where(t.segments.c.call_id == bindparam("of_call")),
             [{"of_call": detail.call} for detail in details],

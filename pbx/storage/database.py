@@ -13,7 +13,7 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
-REVISION = "0001"
+REVISION = "0002"
 """The newest migration; a test holds it to ``migrations/versions``."""
 
 _WRITER_LOCK = 0x54414E44454D
@@ -38,7 +38,7 @@ def open_engine(url: str, *, password: str = "", synchronous: str = "FULL") -> E
     if parsed.get_backend_name() == "sqlite":
         if not parsed.database or parsed.database == ":memory:":
             raise ValueError("the log needs a file: sqlite:///path")
-        Path(parsed.database).parent.mkdir(parents=True, exist_ok=True)
+        _make_private(Path(parsed.database))
         engine = create_engine(parsed, connect_args={"timeout": 5.0, "check_same_thread": False})
         _set_pragmas(engine, synchronous)
         return engine
@@ -60,6 +60,12 @@ def open_engine(url: str, *, password: str = "", synchronous: str = "FULL") -> E
             "application_name": "tandem",
         },
     )
+
+
+def _make_private(path: Path) -> None:
+    """Numbers and names of callers are nobody else's business; SQLite gives its side files the same mode."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
 
 
 def _set_pragmas(engine: Engine, synchronous: str) -> None:

@@ -11,7 +11,7 @@ from sqlalchemy import Connection, Engine, Select, delete, func, select
 from pbx.events.line import Line
 
 from .database import StorageUnavailable, is_away
-from .tables import answers, cdr, checkpoints, events, folds, recordings, registrations, segments
+from .tables import answers, cdr, cdr_topics, checkpoints, events, folds, recordings, registrations, segments
 from .writes import PutBinding
 
 _COLUMNS = select(events.c.seq, events.c.at, events.c.type, events.c.call_id, events.c.topics, events.c.json)
@@ -91,6 +91,7 @@ class LogReader:
                 break
         with reading(self._engine) as connection, connection.begin():
             past = select(cdr.c.call_id).where(cdr.c.ended_at < before)
+            connection.execute(delete(cdr_topics).where(cdr_topics.c.call_id.in_(past)))
             connection.execute(delete(segments).where(segments.c.call_id.in_(past)))
             connection.execute(delete(cdr).where(cdr.c.ended_at < before))
             connection.execute(delete(recordings).where(recordings.c.started_at < before))

@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from typing import Any
 
 import msgspec
-from sqlalchemy import Column, ColumnElement, Engine, Select, and_, or_, select
+from sqlalchemy import Column, ColumnElement, Engine, Select, and_, exists, or_, select
 
 from .log_reader import reading
-from .tables import cdr, recordings, segments
+from .tables import cdr, cdr_topics, recordings, segments
 
 
 class CdrFilter(msgspec.Struct, frozen=True, kw_only=True):
@@ -59,7 +59,7 @@ class Records:
             if row is None:
                 return None
             parts = connection.execute(select(segments).where(segments.c.call_id == call).order_by(segments.c.n))
-            found = {key: value for key, value in row.items() if key != "topics"}
+            found: dict[str, Any] = dict(row)
             found["detail"] = msgspec.json.decode(row["detail"])
             found["segments"] = [dict(part) for part in parts.mappings()]
             return found
@@ -128,13 +128,14 @@ def _build_conditions(wanted: CdrFilter) -> list[ColumnElement[bool]]:
             found.append(column == text)
     for kind, text in (("agent", wanted.agent), ("queue", wanted.queue)):
         if text:
-            found.append(cdr.c.topics.contains(f"\n{kind}:{text}\n", autoescape=True))
+            found.append(_met([f"{kind}:{text}"]))
     return found
 
 
 def _limit_to(visible: Sequence[str] | None) -> list[ColumnElement[bool]]:
-    if visible is None:
-        return []
-    return [
-        or_(*(cdr.c.topics.contains(f"\n{topic}\n", autoescape=True) for topic in visible), cdr.c.call_id.is_(None))
-    ]
+    return [] if visible is None else [_met(visible)]
+
+
+def _met(topics: Sequence[str]) -> ColumnElement[bool]:
+    """The call met one of these agents and queues."""
+    return exists().where(cdr_topics.c.call_id == cdr.c.call_id, cdr_topics.c.topic.in_(topics))

@@ -40,9 +40,14 @@ def make_cdr_row(detail: CallDetail) -> dict[str, Any]:
         "hold_s": detail.hold_s,
         "transfers": len(detail.transfers),
         "recordings": len(detail.recordings),
-        "topics": "\n".join(["", *collect_topics(detail), ""]),
         "detail": _encode(detail).decode(),
     }
+
+
+def make_topic_rows(detail: CallDetail) -> list[dict[str, Any]]:
+    return [
+        {"call_id": detail.call, "topic": topic, "started_at": detail.started_at} for topic in collect_topics(detail)
+    ]
 
 
 def make_segment_rows(detail: CallDetail) -> list[dict[str, Any]]:

@@ -63,13 +63,21 @@ cdr = Table(
     Column("hold_s", Float(53), nullable=False),
     Column("transfers", Integer, nullable=False),
     Column("recordings", Integer, nullable=False),
-    Column("topics", Text, nullable=False),
     Column("detail", Text, nullable=False),
 )
-"""One row a call that ended. ``queue`` is the first, ``agent`` the last; ``detail`` is the CallDetail as JSON;
-``topics`` are all agents and queues it met, each between line feeds."""
+"""One row a call that ended. ``queue`` is the first, ``agent`` the last; ``detail`` is the CallDetail as JSON."""
 Index("cdr_started", cdr.c.started_at)
 Index("cdr_caller", cdr.c.caller)
+
+cdr_topics = Table(
+    "cdr_topics",
+    metadata,
+    Column("call_id", String, primary_key=True),
+    Column("topic", String, primary_key=True),
+    Column("started_at", Float(53), nullable=False),
+)
+"""All agents and queues a call met (``agent:1001``, ``queue:support``): by these it is searched and authorised."""
+Index("cdr_topics_topic", cdr_topics.c.topic, cdr_topics.c.started_at)
 
 segments = Table(
     "segments",

@@ -9,7 +9,7 @@ from pbx.events import catalogue as e
 from pbx.events.catalogue import AnyEvent, Record
 from pbx.events.folds.cdr import ABANDONED_S, SETTLED_S, CdrFold
 from pbx.events.folds.detail import CallDetail
-from pbx.storage.rows import make_cdr_row, make_recording_rows, make_segment_rows
+from pbx.storage.rows import make_cdr_row, make_recording_rows, make_segment_rows, make_topic_rows
 from pbx.testing.scenarios import make_call, make_history
 
 T = 1_795_000_000.0
@@ -92,7 +92,7 @@ def test_hold_is_not_talk_and_a_transfer_ends_the_agents_part() -> None:
     assert [(t.kind, t.destination, t.agent) for t in detail.transfers] == [("blind", "extension:2", "ann")]
     row = make_cdr_row(detail)
     assert (row["agent"], row["transfers"], row["talk_s"]) == ("bob", 1, 75)
-    assert row["topics"] == "\nagent:ann\nagent:bob\n"
+    assert [row["topic"] for row in make_topic_rows(detail)] == ["agent:ann", "agent:bob"]
 
 
 def test_an_outbound_call_is_answered_by_the_other_side() -> None:

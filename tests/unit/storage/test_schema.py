@@ -70,3 +70,26 @@ def test_a_password_is_not_shown() -> None:
     engine = open_engine("postgresql://tandem@db/tandem", password="geheim")
     assert "geheim" not in repr(engine) and engine.url.password == "geheim"
     engine.dispose()
+
+
+def test_older_records_get_their_topics(url: str) -> None:
+    from alembic import command
+
+    engine = open_engine(url)
+    migrate(engine)
+    texts, numbers = ", ".join(["''"] * 8), ", ".join("0" * 5)
+    row = f"INSERT INTO cdr VALUES ('c', 5.0, NULL, 9.0, 'inbound', {texts}, {numbers}, '{{}}')"
+    topics = "SELECT call_id, topic, started_at FROM cdr_topics ORDER BY topic"
+    with engine.begin() as connection:
+        connection.exec_driver_sql(row)
+        for topic in ("agent:1", "queue:a b"):
+            connection.exec_driver_sql(f"INSERT INTO cdr_topics VALUES ('c', '{topic}', 5.0)")
+    with engine.begin() as connection:
+        command.downgrade(make_config(connection), "0001")
+    with engine.begin() as connection:
+        command.upgrade(make_config(connection), "head")
+        assert [tuple(found) for found in connection.exec_driver_sql(topics)] == [
+            ("c", "agent:1", 5.0),
+            ("c", "queue:a b", 5.0),
+        ]
+    engine.dispose()
