@@ -21,9 +21,10 @@ from pbx.sip.commands import (
     Progress,
     RefuseReoffer,
     Reoffer,
+    SendNotify,
     SendRefer,
 )
-from pbx.sip.events import Acknowledged, Answered, Dropped, Ended, IncomingCall, Transmit
+from pbx.sip.events import Acknowledged, Answered, Dropped, Ended, IncomingCall, Subscribed, Transmit
 from pbx.sip.wire import Packet, PeerFault, parse_name_addr, parse_params, parse_uri, parse_via, read_packet, split_list
 from tests.unit.sip.peer import ANSWER, FLOW, OFFER, PEER, Peer
 from tests.vectors.sip_torture import RFC4475, RFC5118
@@ -129,6 +130,7 @@ class Conversation(RuleBasedStateMachine):
         self.packets: list[Packet] = []
         self.branches: list[str] = []
         self.dialogs: list[tuple[str, str, str]] = []
+        self.rack = "RAck: 1 1 INVITE"
 
     def _legs(self) -> list[str]:
         return self.peer.stack.leg_ids()
@@ -140,6 +142,8 @@ class Conversation(RuleBasedStateMachine):
                 self.packets.append(packet)
             elif packet.to_tag and packet.method == "INVITE":
                 self.dialogs.append((packet.call_id, packet.from_tag, packet.to_tag))
+                if packet.header("RSeq"):
+                    self.rack = f"RAck: {packet.header('RSeq')} {packet.cseq} INVITE"
         self.peer.sent.clear()
 
     @rule(late=st.booleans(), rel=st.booleans())
@@ -148,7 +152,8 @@ class Conversation(RuleBasedStateMachine):
         self.peer.call_id, self.peer.tag, self.peer.to_tag = f"call-{self.calls}", f"tag-{self.calls}", ""
         branch = self.peer.branch()
         self.branches.append(branch)
-        headers = ["Supported: 100rel, timer", "Allow: UPDATE, INVITE"] if rel else []
+        demand = "Require: 100rel" if late else "Supported: 100rel, timer"
+        headers = [demand, "Allow: UPDATE, INVITE"] if rel else []
         self.peer.receive(self.peer.request("INVITE", *headers, body=b"" if late else OFFER, branch=branch))
         self._note()
 
@@ -211,7 +216,7 @@ class Conversation(RuleBasedStateMachine):
     )
     def peer_requests(self, data: st.DataObject, method: str, cseq: int, body: bytes) -> None:
         self.peer.call_id, self.peer.tag, self.peer.to_tag = data.draw(st.sampled_from(self.dialogs))
-        headers = ["Refer-To: <sip:300@x>"] if method == "REFER" else []
+        headers = {"REFER": ["Refer-To: <sip:300@x>"], "PRACK": [self.rack]}.get(method, [])
         self.peer.receive(self.peer.request(method, *headers, body=body, cseq=cseq))
         self._note()
 
@@ -219,6 +224,20 @@ class Conversation(RuleBasedStateMachine):
     @rule(data=st.data(), method=st.sampled_from(["CANCEL", "ACK"]))
     def peer_touches_an_invite(self, data: st.DataObject, method: str) -> None:
         self.peer.receive(self.peer.request(method, branch=data.draw(st.sampled_from(self.branches))))
+        self._note()
+
+    @rule(number=st.integers(0, 2))
+    def peer_subscribes(self, number: int) -> None:
+        self.peer.call_id, self.peer.tag, self.peer.to_tag = f"sub-{number}", "watcher", ""
+        self.peer.receive(self.peer.request("SUBSCRIBE", "Event: dialog", "Expires: 60"))
+        subscribed = [event for event in self.peer.events if isinstance(event, Subscribed)]
+        if subscribed:
+            self.peer.command(SendNotify(subscription=subscribed[-1].subscription, body=b"x"))
+        self._note()
+
+    @rule()
+    def network_fails(self) -> None:
+        self.peer.take(self.peer.stack.flow_closed(FLOW, self.peer.now))
         self._note()
 
     @rule(seconds=st.sampled_from([0.1, 0.6, 3.0, 33.0, 100.0]))
