@@ -23,9 +23,9 @@ from pbx.sip.wire import PeerFault, parse_name_addr, parse_uri
 class EdgePolicy:
     """Implements ``pbx.sip.policy.Policy``: a trunk by its address or registered contact, everybody else by digest.
 
-    A trunk and phones may share an address (a NAT, a proxy in front): a request with credentials for our realm is judged
-    by them, and one in the name of a phone that registered from that very address has to bring them. REGISTER is
-    never taken from a trunk's address alone.
+    A trunk and phones may share an address (a NAT, a proxy in front): a request with credentials for our realm is
+    judged by them, and one in the name of a phone that registered from that very address has to bring them. REGISTER
+    is never taken from a trunk's address alone.
     """
 
     def __init__(self, realm: str, trunks: Trunks, registrar: Registrar) -> None:
@@ -45,6 +45,15 @@ class EdgePolicy:
         if trusted is None:
             trusted = self._origins[trunk] = Trusted(Origin("trunk", trunk))
         return trusted
+
+    def _is_phone(self, request: Request, flow: Flow) -> bool:
+        """Whether the request speaks for an extension that is registered from where it comes from."""
+        try:
+            user = parse_uri(parse_name_addr(request.headers["From"]).uri).user
+        except (PeerFault, ValueError):
+            return True
+        bindings = self._registrar.contacts(user, float("-inf")) if user else ()
+        return any(binding.flow[:3] == flow[:3] for binding in bindings)
 
 
 class PlaceGuard:
@@ -77,15 +86,6 @@ def _is_inside(host: str, networks: Iterable[Network]) -> bool:
 def find_places(configuration: Configuration) -> dict[str, tuple[Network, ...]]:
     """The networks of every extension that is bound to some."""
     return {entry.number: entry.networks for entry in configuration.extensions.values() if entry.networks}
-
-    def _is_phone(self, request: Request, flow: Flow) -> bool:
-        """Whether the request speaks for an extension that is registered from where it comes from."""
-        try:
-            user = parse_uri(parse_name_addr(request.headers["From"]).uri).user
-        except (PeerFault, ValueError):
-            return True
-        bindings = self._registrar.contacts(user, float("-inf")) if user else ()
-        return any(binding.flow[:3] == flow[:3] for binding in bindings)
 
 
 def make_trunk_specs(configuration: Configuration, reveal: Callable[[SecretSource], str]) -> list[TrunkSpec]:

@@ -54,6 +54,7 @@ class Edge:
         uri: str = "sip:1002@tandem",
         header: str = "",
         agent: str = "Phone",
+        user: str = "1001",
     ) -> list[Output]:
         self.count += 1
         lines = [
