@@ -11,6 +11,8 @@ the open requests with :class:`GatewayLost`; connecting again is the caller's bu
 from __future__ import annotations
 
 import asyncio
+import socket
+import struct
 from collections.abc import AsyncIterator, Callable
 from typing import Any, cast
 
@@ -95,6 +97,16 @@ class GatewayClient(asyncio.Protocol):
     @property
     def connected(self) -> bool:
         return self._transport is not None
+
+    @property
+    def peer_pid(self) -> int | None:
+        """Process id of a gateway on a Unix socket."""
+        connection = self._transport.get_extra_info("socket") if self._transport is not None else None
+        if connection is None or connection.family != socket.AF_UNIX:
+            return None
+        credentials = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i"))
+        pid: int = struct.unpack("3i", credentials)[0]
+        return pid
 
     def next_id(self) -> int:
         """The id of the next command of this connection."""

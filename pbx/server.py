@@ -151,7 +151,9 @@ class Server:
         self._configure_chores(configuration, secrets)
         self.housekeeper.start()
         self._restore_bindings(epoch)
-        runtime.state(facts.ServerStarted(version=VERSION))
+        kept = await asyncio.to_thread(self.log.reader.read_checkpoints)
+        known = [call for call in self.desk.hub.live.state.calls]
+        runtime.perform(switch.take_over(kept, known, VERSION, runtime.clock()))
         await self._start_gateways(configuration, secrets)
         await self.edge.configure(configuration, secrets.reveal, local)
         await self._start_http(configuration)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import signal
 import sys
 from collections.abc import Callable, Sequence
 
@@ -53,12 +54,14 @@ class GatewayLink:
         self._client: GatewayClient | None = None
         self._process: asyncio.subprocess.Process | None = None
         self._task: asyncio.Task[None] | None = None
+        self._adopted = 0
+        """Process id of a gateway that was there before us."""
         self._first_up = asyncio.Event()
 
-    async def start(self, timeout: float = 10.0) -> None:
+    async def start(self, seconds: float = 10.0) -> None:
         """Connect, starting the process if need be. Raises TimeoutError when it does not come up; it is tried on."""
         self._task = asyncio.get_running_loop().create_task(self._keep())
-        async with asyncio.timeout(timeout):
+        async with asyncio.timeout(seconds):
             await self._first_up.wait()
 
     def send(self, command: AnyCommand) -> None:
@@ -79,7 +82,13 @@ class GatewayLink:
         if self._client is not None:
             self._client.close()
         process = self._process
-        if process is None or leave_running or process.returncode is not None:
+        if leave_running:
+            return
+        if process is None and self._adopted:
+            # Started by a call control before us, which died: ours to end.
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.kill(self._adopted, signal.SIGTERM)
+        if process is None or process.returncode is not None:
             return
         process.terminate()
         try:
@@ -103,6 +112,8 @@ class GatewayLink:
             wait = RETRY_S
             assert client.welcome is not None
             self._client = client
+            if self._process is None and self.spec.command:
+                self._adopted = client.peer_pid or 0
             self._on_up(self.spec.name, client.welcome)
             self._first_up.set()
             await client.wait_closed()

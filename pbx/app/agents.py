@@ -94,6 +94,12 @@ class AgentControl:
                 del self._direct[agent]
                 self.take(self._ex.acd.finished(agent, leg.id, self._ex.now))
 
+    def adopt(self, leg: Leg) -> None:
+        """After a restart: who was busy with a call of no queue still is."""
+        agent = self._ex.acd.agent_at(leg.device)
+        if agent and leg.id in self._ex.acd.view_agent(agent).items:
+            self._direct[agent] = leg.id
+
     def phone_changed(self, extension: str) -> None:
         """A phone registered or is gone: its agent can be reached, or not."""
         ex = self._ex
@@ -156,6 +162,7 @@ class AgentControl:
     # --- what the ACD says ------------------------------------------------------------------------------------
 
     def handle(self, event: acd.AnyOutput) -> None:
+        self._ex.recovery.floor_changed()
         handler = _HANDLERS.get(type(event))
         if handler is not None:
             handler(self, event)

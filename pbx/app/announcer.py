@@ -37,6 +37,8 @@ _TEXTS: dict[str, dict[str, str]] = {
     "do_not_disturb_off": {"en": "Do not disturb is off.", "zh": "免打扰已关闭。"},
     "forward_set": {"en": "Calls are forwarded.", "zh": "呼叫转移已设置。"},
     "forward_off": {"en": "Forwarding is off.", "zh": "呼叫转移已取消。"},
+    "calendar_closed": {"en": "Closed by hand.", "zh": "已手动关闭。"},
+    "calendar_open": {"en": "Following the calendar again.", "zh": "已恢复按日历营业。"},
     "parked": {"en": "The call is parked at {slot}.", "zh": "电话已停泊在{slot}。"},
     "refused": {"en": "That is not possible.", "zh": "无法完成此操作。"},
     "clock": {

@@ -59,6 +59,9 @@ class Click(Session, kw_only=True):
             ex.legs.hangup(call.legs[leg], cause=16)
         self.legs = []
 
+    def resume(self, ex: Exchange, call: Call) -> None:
+        ex.end_call(call, status=503, cause=41, reason="server restarted")
+
     def describe(self) -> dict[str, Any]:
         return {"stage": "click to dial", "destination": self.destination}
 

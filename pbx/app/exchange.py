@@ -9,7 +9,7 @@ from __future__ import annotations
 import hmac
 from collections import Counter, deque
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from media.protocol import Play, PlayItem, StopPlay
 from pbx.acd.acd import Acd
@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from pbx.app.legs import LegControl
     from pbx.app.media import MediaControl
     from pbx.app.recording import RecordingControl
+    from pbx.app.recovery import Recovery
     from pbx.app.router import Router
     from pbx.app.supervision import Supervision
     from pbx.app.transfers import Transfers
@@ -44,6 +45,12 @@ MAX_DIVERSIONS = 10
 """Forwards and overflows of one call; more is a circle."""
 TimerKey = tuple[str, ...]
 _FAILURES = {486: "busy", 600: "busy", 408: "no_answer", 480: "no_answer", 487: "no_answer", 603: "rejected"}
+
+
+class CallOver(NamedTuple):
+    """In the inbox behind all that the end of a call's last leg led to."""
+
+    call: str
 
 
 class Exchange:
@@ -60,6 +67,7 @@ class Exchange:
     supervision: Supervision
     desk: Desk
     features: Features
+    recovery: Recovery
 
     def __init__(
         self, settings: Settings, stack: Stack, registrar: Registrar, acd: Acd, ids: IdSource, *, epoch: float, seq: int
@@ -292,7 +300,7 @@ class Exchange:
         for leg in live:
             self.legs.hangup(leg, status=status, cause=cause, reason=reason)
         if not live:
-            self.clear_call(call)
+            self.inbox.append(CallOver(call.id))
 
     def _outcome(self, call: Call, status: int) -> str:
         if call.talked_at or call.answered_at:
@@ -302,11 +310,14 @@ class Exchange:
         return "client" if status < 500 else "server" if status < 600 else "rejected"
 
     def clear_call(self, call: Call) -> None:
-        """The last leg is gone."""
+        """The last leg is gone, and everything that follows from it has been said."""
+        if call.id not in self.calls or call.live():
+            return
         outcome, reason = self.ending.pop(call.id, ("indeterminate", ""))
         self.media.close_bridge(call)
         self.recording.call_cleared(call)
         self.timers.cancel((call.id, "call", ""))
+        self.recovery.forget(call)
         self.log(facts.CallCleared(call=call.id, outcome=outcome, reason=reason))  # type: ignore[arg-type]
         self.calls.pop(call.id, None)
         self.sessions.pop(call.id, None)

@@ -12,7 +12,9 @@ from media.protocol import PlayFinished, PlayItem
 from pbx.app.mailbox import PREFIX
 from pbx.app.router import Plan
 from pbx.app.sessions.base import Session
+from pbx.app.sessions.dial import Dial
 from pbx.app.sessions.flow import FlowSession
+from pbx.app.sessions.parked import Parked
 from pbx.call.model import Call, Leg
 from pbx.call.routing import Feature
 from pbx.core.destination import Destination
@@ -48,6 +50,9 @@ class Announcement(Session, kw_only=True):
     def play_finished(self, ex: Exchange, call: Call, leg: Leg, event: PlayFinished) -> None:
         ex.end_call(call, cause=16, reason="announcement finished")
 
+    def resume(self, ex: Exchange, call: Call) -> None:
+        ex.end_call(call, cause=16, reason="server restarted")
+
     def describe(self) -> dict[str, Any]:
         return {"stage": "announcement"}
 
@@ -69,18 +74,68 @@ class Features:
             )
         return state
 
-    def plan(self, call: Call, target: Destination, anchor: Leg) -> Plan | None:
-        """Destinations that are features."""
+    def plan(self, call: Call, target: Destination, anchor: Leg, by: str) -> Plan | None:
+        """Destinations that are features. None: there is no such, or the call is over already."""
+        if target.kind == "park":
+            return self._plan_parking(call, target.name, anchor, by)
         extension = self._ex.settings.configuration.extensions.get(target.name)
         if target.kind == "voicemail" and extension is not None and extension.voicemail is not None:
             key = self._ex.ids.token("f")
             return Plan(FlowSession(call=call.id, flow=f"{PREFIX}{target.name}", anchor=anchor.id, key=key), False)
         return None
 
+    # --- parking ----------------------------------------------------------------------------------------------
+
+    def _plan_parking(self, call: Call, slot: str, anchor: Leg, by: str) -> Plan | None:
+        """Park the anchor in ``slot``, in any free one where it is empty, or fetch who waits there."""
+        parked = self._parked()
+        free = [number for number in self._ex.settings.configuration.routes.parking.slots if number not in parked]
+        if slot in parked:
+            if anchor.id not in call.talkers:
+                self._ex.transfers.fetch(call, anchor, *parked[slot])
+            return None
+        if slot not in free and (slot or not free):
+            return None
+        device = by if by.startswith("extension:") else ""
+        return Plan(Parked(call=call.id, anchor=anchor.id, slot=slot or free[0], parked_by=device), False)
+
+    def _parked(self) -> dict[str, tuple[Call, Parked]]:
+        """Who waits in which slot."""
+        found: dict[str, tuple[Call, Parked]] = {}
+        for call_id, sessions in self._ex.sessions.items():
+            for session in sessions:
+                if isinstance(session, Parked):
+                    found[session.slot] = (self._ex.calls[call_id], session)
+        return found
+
+    # --- pickup -----------------------------------------------------------------------------------------------
+
+    def _take_ringing(self, call: Call, leg: Leg, feature: Feature) -> bool:
+        """A pickup code: ``leg`` answers a phone that rings. False where none does."""
+        extensions = self._ex.settings.configuration.extensions
+        own = extensions.get(leg.device.partition(":")[2])
+        if feature.code == "pickup":
+            devices = {f"extension:{feature.argument}"}
+        elif own is None or own.pickup_group is None:
+            return False
+        else:
+            group = own.pickup_group
+            devices = {f"extension:{entry.number}" for entry in extensions.values() if entry.pickup_group == group}
+        for other in self._ex.calls.values():
+            for ringing in other.legs.values():
+                if ringing.state != "alerting" or ringing.device not in devices or ringing.id == leg.id:
+                    continue
+                if isinstance(self._ex.owner(other, ringing.id), Dial):
+                    self._ex.transfers.replaced(call, leg, ringing.id)
+                    return self._ex.transfers.take_replacement(call, leg)
+        return False
+
     # --- codes ------------------------------------------------------------------------------------------------
 
     def dialled(self, call: Call, leg: Leg, feature: Feature) -> None:
         """``leg`` dialled a feature code: do it and say so, or say that it cannot be."""
+        if feature.code in ("pickup", "pickup_group") and self._take_ringing(call, leg, feature):
+            return
         extension = leg.device.partition(":")[2]
         action = getattr(self, f"_{feature.code}", None)
         said = action(call, leg, extension, feature.argument) if action is not None else None
@@ -176,6 +231,25 @@ class Features:
             state.do_not_disturb = event.on
         else:
             setattr(state, event.when, event.destination)
+
+    def _calendar_switch(self, call: Call, leg: Leg, extension: str, argument: str) -> tuple[PlayItem, ...] | None:
+        """``*55DIGIT*PIN``: an open calendar closes by hand, a closed one follows its hours again."""
+        digit, _, pin = argument.partition("*")
+        settings = self._ex.settings
+        calendar = next((entry for entry in settings.configuration.calendars.values() if entry.digit == digit), None)
+        if calendar is None or calendar.pin is None or not pin:
+            return None
+        if not self._ex.same_secret(pin, settings.reveal(calendar.pin)):
+            return None
+        closing = not settings.is_overridden(calendar.name)
+        settings.override(calendar.name, "closed" if closing else "auto")
+        detail = "closed by hand" if closing else "follows its hours"
+        self._ex.log(
+            facts.AuditEntry(
+                user=leg.device, action="calendar switched", object=f"calendar:{calendar.name}", detail=detail
+            )
+        )
+        return self._ex.announcer.say("calendar_closed" if closing else "calendar_open", call.language)
 
     def _clock(self, call: Call, leg: Leg, extension: str, argument: str) -> tuple[PlayItem, ...] | None:
         zone = ZoneInfo(self._ex.settings.configuration.locale.timezone)

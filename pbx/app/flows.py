@@ -113,12 +113,14 @@ class FlowControl:
         if interpreter is not None:
             session.state = interpreter.state()
 
-    def resume(self, session: FlowSession) -> bool:
+    def resume(self, call: Call, session: FlowSession) -> bool:
         """Take a flow up again after a restart; False where its flow is gone."""
-        flow = self._find(session.flow)
+        flow = self.library.get(session.flow)
         if flow is None or not session.state:
             return False
-        self._live[session.key] = Interpreter.resume(flow, session.state, self._ex.now, self._ex.ids)
+        interpreter = Interpreter.resume(flow, session.state, self._ex.now, self._ex.ids)
+        self._live[session.key] = interpreter
+        self._arm(call, session, interpreter)
         return True
 
     def _later(self, call: Call, session: FlowSession, event: ivr.AnyInput) -> None:
@@ -135,11 +137,15 @@ class FlowControl:
                 action(self, call, session, output)
         if session.key not in self._live or call.id in ex.ending:
             return
+        self._arm(call, session, interpreter)
+        ex.touch(call)
+
+    def _arm(self, call: Call, session: FlowSession, interpreter: Interpreter) -> None:
         deadline = interpreter.next_deadline()
         if deadline is None:
-            ex.cancel_timer(call, session, "flow")
+            self._ex.cancel_timer(call, session, "flow")
         else:
-            ex.set_timer(call, session, "flow", deadline.at - ex.now)
+            self._ex.set_timer(call, session, "flow", deadline.at - self._ex.now)
 
     # --- what flows ask ---------------------------------------------------------------------------------------
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from pbx.app.exchange import CallOver
 from pbx.app.sessions.dial import Target
 from pbx.call import negotiation
 from pbx.call.model import Call, Leg
@@ -402,8 +403,7 @@ class LegControl:
         ex.touch(call)
         if call.id in ex.calls and not call.live():
             ex.end_call(call, cause=event.cause, reason=event.reason)
-            if call.id in ex.calls:
-                ex.clear_call(call)
+            ex.inbox.append(CallOver(call.id))
 
     def _anchor_left(self, call: Call, event: events.Ended) -> None:
         """The one that was being served is gone while it waited, listened to a flow or heard it ring."""
@@ -436,6 +436,10 @@ class LegControl:
         self._ended[leg.id] = (call.id, leg.device)
         if len(self._ended) > _QUALITY_MEMORY:
             self._ended.popitem(last=False)
+
+    def forget(self, call: Call, leg: Leg) -> None:
+        """A leg whose SIP side does not exist any more: close what is left of it."""
+        self._finish(call, leg)
 
     def take_quality(self, leg: str) -> tuple[str, str] | None:
         """(call, device) a leg that ended belonged to; asked once, for its last media report."""

@@ -237,6 +237,7 @@ class MediaControl:
         if restarted:
             view.legs = 0
             self._ex.legs.anchor_again(gateway)
+        self._ex.recovery.gateway_up(gateway)
 
     def gateway_down(self, gateway: str, reason: str) -> None:
         view = self.gateways.get(gateway)

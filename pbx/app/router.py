@@ -270,7 +270,7 @@ class Router:
             status, cause = HANGUP_CAUSES[target.name]
             ex.end_call(call, status=status, cause=cause, reason=target.name)
             return None
-        plan = ex.features.plan(call, target, anchor)
+        plan = ex.features.plan(call, target, anchor, by)
         return plan if plan is not None else self._nowhere(call, anchor, 404, f"{destination} cannot take calls")
 
     def _to_outside(self, call: Call, external: External, by: str, anchor: Leg, joins: bool) -> Plan | None:

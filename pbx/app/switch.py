@@ -16,13 +16,14 @@ from pbx.app.acd_config import make_acd_config
 from pbx.app.agents import AgentControl
 from pbx.app.announcer import Announcer
 from pbx.app.desk import Desk
-from pbx.app.exchange import Exchange
+from pbx.app.exchange import CallOver, Exchange
 from pbx.app.features import Features
 from pbx.app.flows import FlowControl, FlowInput
 from pbx.app.legs import LegControl
 from pbx.app.media import MediaControl
 from pbx.app.outputs import AnyOutput
 from pbx.app.recording import RecordingControl, RestartRecording
+from pbx.app.recovery import Recovery
 from pbx.app.router import Router
 from pbx.app.settings import Settings
 from pbx.app.supervision import Supervision
@@ -74,6 +75,7 @@ class Switch:
         ex.supervision = Supervision(ex)
         ex.features = Features(ex)
         ex.desk = Desk(ex)
+        ex.recovery = Recovery(ex)
         self.toll = TollDesk(ex)
         ex.toll_guard, ex.on_fact = self.toll.check, self.toll.note
 
@@ -128,6 +130,9 @@ class Switch:
         self.toll.expire(now)
         while (key := ex.timers.pop(now)) is not None:
             call_id, sid, name = key
+            if sid == "checkpoint":
+                ex.recovery.due(call_id)
+                continue
             call = ex.calls.get(call_id)
             if call is None:
                 continue
@@ -158,6 +163,7 @@ class Switch:
         """Take a new configuration as a whole; calls in progress go on with it, their flows with the old version."""
         ex = self._begin(now)
         ex.agents.take(ex.acd.configure(make_acd_config(settings.configuration), now))
+        settings.keep_overrides(ex.settings)
         ex.settings = settings
         self.toll.configure(settings.configuration)
         ex.flows.library = dict(flows)
@@ -167,6 +173,12 @@ class Switch:
     def state(self, event: facts.AnyEvent, now: float) -> list[AnyOutput]:
         """Put a fact of the shell (server started, configuration refused) into the log in its place."""
         self._begin(now).log(event)
+        return self._settle()
+
+    def take_over(self, kept: Mapping[str, bytes], known: Iterable[str], version: str, now: float) -> list[AnyOutput]:
+        """At start: take back the calls a process before us wrote down (``Checkpoint``). ``known``: ids of the calls
+        that are running by the log."""
+        self._begin(now).recovery.take_over(kept, known, version)
         return self._settle()
 
     def drain(self, now: float) -> list[AnyOutput]:
@@ -219,6 +231,7 @@ class Switch:
             call = ex.calls.get(name)
             if call is not None:
                 ex.media.settle(call)
+                ex.recovery.changed(call)
         ex.dirty.clear()
         out, ex.out = ex.out, []
         return out
@@ -230,6 +243,11 @@ class Switch:
             return
         if isinstance(event, FlowInput):
             ex.flows.feed(*event)
+            return
+        if isinstance(event, CallOver):
+            call = ex.calls.get(event.call)
+            if call is not None:
+                ex.clear_call(call)
             return
         if isinstance(event, RestartRecording):
             found = ex.find(event.leg)

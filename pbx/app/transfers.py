@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from pbx.app.sessions.dial import Dial
+from pbx.app.sessions.parked import Parked
 from pbx.app.sessions.talk import Talk
 from pbx.call.model import Call, Leg
 from pbx.events import catalogue as facts
@@ -96,6 +97,12 @@ class Transfers:
         ex.touch(source)
         ex.touch(target)
         return leg
+
+    def fetch(self, call: Call, leg: Leg, other_call: Call, parked: Parked) -> None:
+        """``leg`` dialled the slot where ``other_call`` is parked."""
+        moved = self._move(call, leg, other_call)
+        parked.pick_up(self._ex, other_call, moved)
+        self._ex.end_call(call, cause=16, reason="fetched a parked call")
 
     # --- INVITE with Replaces ---------------------------------------------------------------------------------
 

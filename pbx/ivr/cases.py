@@ -90,6 +90,25 @@ class SqlAnswer(OptionModel):
     params: Plain = described(None, "Parameters the flow must bind.", "流程应绑定的参数。")
 
 
+class MailboxMessage(OptionModel):
+    """One voice message."""
+
+    id: str
+    path: str = "message.wav"
+    caller: str = "13800138000"
+    at: str = "2026-11-22T09:00:00"
+    seconds: float = 10.0
+    new: bool = True
+    urgent: bool = False
+
+
+class Mailbox(OptionModel):
+    """One voice mailbox."""
+
+    pin: str = ""
+    messages: tuple[MailboxMessage, ...] = ()
+
+
 class Expectation(OptionModel):
     """What must hold at the end; what is not given is not looked at."""
 
@@ -114,6 +133,10 @@ class Expectation(OptionModel):
     notices: Words = described((), "Texts of SMS and e-mails sent, or parts of them.", "发送的短信或邮件内容。")
     messages: Words = described((), "Mailboxes that got a message.", "收到留言的信箱。")
     overrides: dict[str, str] = described({}, "Calendars switched by hand.", "手动切换的日历。")
+    changes: Words = described(
+        (), "What happened to messages, as `1001 m1 deleted`, in order.", "对留言的操作，依次列出。"
+    )
+    greetings: dict[str, str] = described({}, "Greetings recorded, by mailbox.", "录制的问候语。")
     survey: dict[str, str] = described({}, "Answers of the survey.", "调查结果。")
     collected: Words = described((), "Digits as the log shows them, in order.", "日志中显示的按键。")
 
@@ -138,6 +161,7 @@ class Case(OptionModel):
     sql: tuple[SqlAnswer, ...] = described(
         (), "Answers of databases: match, rows or failure; params.", "数据库的应答。"
     )
+    mailboxes: dict[str, Mailbox] = described({}, "Voice mailboxes: pin and messages.", "语音信箱：PIN 与留言。")
     lookups: dict[str, Plain] = described({}, "`kind key` to a list of matches.", "目录查询结果。")
     steps: tuple[Annotated[Action, BeforeValidator(_read_action)], ...] = described((), "What happens.", "操作步骤。")
     expect: Expectation = described(Expectation(), "What must come of it.", "期望结果。")

@@ -75,6 +75,9 @@ def _compare_facts(expect: Expectation, record: Record) -> Iterator[str]:
     yield from _compare_map("survey", expect.survey, {s.question: s.answer for s in record.of(m.SurveyAnswered)})
     yield from _compare_list("dialled", expect.dialled, [d.destination for d in record.of(m.Dial)])
     yield from _compare_list("messages", expect.messages, [d.mailbox for d in record.of(m.DepositMessage)])
+    changes = [f"{c.mailbox} {c.message} {c.change} {c.to}".strip() for c in record.of(m.ChangeMessage)]
+    yield from _compare_list("changes", expect.changes, changes)
+    yield from _compare_map("greetings", expect.greetings, {g.mailbox: g.path for g in record.of(m.SetGreeting)})
     yield from _compare_list("collected", expect.collected, [d.digits for d in record.of(m.DigitsCollected)])
     sent = [f"{n.kind} {n.to}: {n.subject} {n.text}" for n in record.of(m.Notify)]
     missing = _first_missing(expect.notices, sent, lambda wanted, text: wanted in text)

@@ -257,6 +257,48 @@ class DepositMessage(Output, frozen=True):
     urgent: bool = False
 
 
+class VoiceMessage(Message, frozen=True):
+    """One message of a mailbox."""
+
+    id: str
+    path: str
+    """As in :class:`DepositMessage`."""
+    caller: str = ""
+    at: str = ""
+    """Local time, ISO 8601."""
+    seconds: float = 0.0
+    new: bool = True
+    urgent: bool = False
+
+
+class ReadMailbox(Output, frozen=True):
+    """What is in a mailbox. Answer: :class:`MailboxRead`. The PIN is for comparing only: never logged."""
+
+    request: str
+    mailbox: str
+    pin: str = ""
+    """Empty: allowed for the mailbox's own phone alone."""
+
+    def __repr__(self) -> str:
+        return f"ReadMailbox(request={self.request!r}, mailbox={self.mailbox!r}, pin=<secret>)"
+
+
+class ChangeMessage(Output, frozen=True):
+    """Something happened to a voice message; with ``forwarded`` a copy goes to the mailbox ``to``."""
+
+    mailbox: str
+    message: str
+    change: Literal["heard", "saved", "deleted", "forwarded"]
+    to: str = ""
+
+
+class SetGreeting(Output, frozen=True):
+    """The mailbox's greeting is this recording now; an empty path: the standard one."""
+
+    mailbox: str
+    path: str
+
+
 class OpenMailbox(Output, frozen=True):
     """Start the mailbox's own menus (hear, save, delete, forward). Answer: :class:`MailboxClosed`."""
 
@@ -448,6 +490,16 @@ class RecordFinished(Input, frozen=True):
     digit: str = ""
 
 
+class MailboxRead(Input, frozen=True):
+    request: str
+    failure: Literal["", "unknown", "refused", "locked", "error"] = ""
+    """``refused``: wrong PIN, or none and not the own phone; ``locked``: too many wrong ones."""
+    messages: tuple[VoiceMessage, ...] = ()
+    """The newest first."""
+    greeting: str = ""
+    """Path of the greeting recorded by phone."""
+
+
 class MailboxClosed(Input, frozen=True):
     request: str
 
@@ -476,6 +528,7 @@ AnyInput = (
     | LookupResult
     | CallbackRegistered
     | RecordFinished
+    | MailboxRead
     | MailboxClosed
     | HungUp
 )

@@ -113,6 +113,9 @@ class PromptItem(OptionModel):
         "", "Audio file in the flow's prompts folder; {language} stands for the language in force.",
         "流程 prompts 目录下的音频文件；{language} 代表当前语言。",
     )  # fmt: skip
+    recording: Template | None = described(
+        None, "A recording made in the call or a voice message, by its path.", "通话中录制的录音或留言，以路径给出。"
+    )
     tone: str = described("", "beep, busy, ringback, congestion, dial or waiting.", "提示音名称，如 beep、busy。")
     country: str = described("cn", "Country whose tones are meant.", "采用哪个国家的信号音。")
     silence: Seconds = described(0.0, "So much silence.", "静音时长。")
@@ -121,9 +124,11 @@ class PromptItem(OptionModel):
 
     @model_validator(mode="after")
     def _check_one(self) -> PromptItem:
-        given = [k for k in ("prompt", "say", "file", "tone", "silence", "music") if k in self.model_fields_set]
+        given = [
+            k for k in ("prompt", "say", "file", "recording", "tone", "silence", "music") if k in self.model_fields_set
+        ]
         if len(given) != 1:
-            raise ValueError("expected exactly one of prompt, say, file, tone, silence, music")
+            raise ValueError("expected exactly one of prompt, say, file, recording, tone, silence, music")
         return self
 
 

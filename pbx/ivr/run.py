@@ -207,7 +207,7 @@ class Run:
                 self._render_named(item.prompt, pieces, names, depth)
                 continue
             if depth == 0:
-                names.append("say" if item.say else item.file or item.tone or "")
+                names.append("say" if item.say else "recording" if item.recording else item.file or item.tone or "")
             piece = self._render_piece(item)
             if piece is not None:
                 pieces.append(piece)
@@ -229,8 +229,12 @@ class Run:
             template = item.say[tag]
             words = MASK if self.is_secret(template) else self.text(template)
             return Speech(text=words, language=tag or self.state.language) if words.strip() else None
+        if item.recording is not None:
+            path = self.text(item.recording)
+            return File(path=path) if path else None
         if item.file:
-            return File(path=f"{self.flow.folder}/prompts/{item.file.replace('{language}', self.state.language)}")
+            name = item.file.replace("{language}", self.state.language)
+            return File(path=name if name.startswith("/") else f"{self.flow.folder}/prompts/{name}")
         if item.tone:
             return Tone(name=item.tone, country=item.country, duration_ms=round(item.duration * 1000))
         if item.music:

@@ -273,11 +273,23 @@ class Stage:
         if isinstance(output, m.Lookup):
             matches = self.case.lookups.get(f"{output.kind} {output.key}", [])
             return m.LookupResult(output.request, tuple(matches))
+        if isinstance(output, m.ReadMailbox):
+            return self.read_mailbox(output)
         if isinstance(output, m.Conference):
             return m.ConferenceLeft(output.request)
         if isinstance(output, m.OpenMailbox):
             return m.MailboxClosed(output.request)
         return None
+
+    def read_mailbox(self, output: m.ReadMailbox) -> m.Input:
+        box = self.case.mailboxes.get(output.mailbox)
+        if box is None:
+            return m.MailboxRead(output.request, "unknown")
+        own = output.mailbox == self.case.caller
+        if (output.pin or not own) and output.pin != box.pin:
+            return m.MailboxRead(output.request, "refused")
+        messages = tuple(m.VoiceMessage(**message.model_dump()) for message in box.messages)
+        return m.MailboxRead(output.request, "", messages)
 
     def fetch(self, output: m.Fetch) -> m.Input:
         what = f"{output.method} {output.url}"

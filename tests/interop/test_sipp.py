@@ -24,7 +24,19 @@ def free_port() -> int:
 async def sipp(scenario: str, site: Site, *options: str, transport: str = "u1") -> asyncio.subprocess.Process:
     return await asyncio.create_subprocess_exec(
         "sipp",
-        *("-sf", str(SCENARIOS / f"{scenario}.xml"), "-i", CARRIER, "-mi", CARRIER, "-rtp_echo", "-m", "1", "-nostdin", "-trace_err"),
+        *(
+            "-sf",
+            str(SCENARIOS / f"{scenario}.xml"),
+            "-i",
+            CARRIER,
+            "-mi",
+            CARRIER,
+            "-rtp_echo",
+            "-m",
+            "1",
+            "-nostdin",
+            "-trace_err",
+        ),
         *("-t", transport, "-timeout", "20s", *options),
         stdin=asyncio.subprocess.DEVNULL,
         stdout=asyncio.subprocess.PIPE,

@@ -146,6 +146,11 @@ def assert_records_agree(floor: Floor) -> None:
         r.event.call for r in records if isinstance(r.event, facts.ServiceInitiated)
     }
     assert set(cleared) == begun and set(cleared.values()) <= {1}
+    over = {r.event.call: r.seq for r in records if isinstance(r.event, facts.CallCleared)}
+    afterwards = (facts.RecordingCompleted, facts.RecordingFailed, facts.MediaQuality)
+    for record in records:
+        if isinstance(record.event, facts.CallEvent) and not isinstance(record.event, afterwards):
+            assert record.seq <= over[record.event.call], record
     fold = CdrFold()
     details = {}
     for record in records:

@@ -77,6 +77,9 @@ class Session(msgspec.Struct, kw_only=True, tag=True, eq=False):
     def stop(self, ex: Exchange, call: Call, reason: str) -> None:
         """The call ends, or a session below ends this one: let go of everything outside the call."""
 
+    def resume(self, ex: Exchange, call: Call) -> None:
+        """Another process took the call over: set timers again, begin again what died half done."""
+
     def describe(self) -> dict[str, Any]:
         """For live views: what goes on."""
         return {}

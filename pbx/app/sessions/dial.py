@@ -227,5 +227,14 @@ class Dial(Session, kw_only=True):
         self._release(ex, call, cause=16, reason="")
         call.legs[self.anchor].waiting = ""
 
+    def resume(self, ex: Exchange, call: Call) -> None:
+        """Nobody rings any more: this round is rung again."""
+        self.legs = [leg for leg in self.legs if call.legs[leg].state == "connected"]
+        self.early = ""
+        if not self.legs:
+            self.confirming = ""
+            self.round -= 1
+            self._next_round(ex, call)
+
     def describe(self) -> dict[str, Any]:
         return {"stage": "ringing", "destination": self.destination}

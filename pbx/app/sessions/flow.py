@@ -94,5 +94,11 @@ class FlowSession(Session, kw_only=True):
     def stop(self, ex: Exchange, call: Call, reason: str) -> None:
         ex.flows.hung_up(call, self, reason)
 
+    def resume(self, ex: Exchange, call: Call) -> None:
+        if not ex.flows.resume(call, self):
+            ex.end_call(call, status=500, cause=41, reason=f"flow {self.flow} is gone")
+        elif self.recording:
+            ex.flows.end_message(call, self, "stopped")
+
     def describe(self) -> dict[str, Any]:
         return {"stage": "flow", "flow": self.flow}

@@ -165,5 +165,11 @@ class Queue(Session, kw_only=True):
         self.offers = {}
         ex.agents.withdraw(self.item, "abandoned")
 
+    def resume(self, ex: Exchange, call: Call) -> None:
+        """The ACD kept the place; phones that rang for it do so no more."""
+        self.offers = {}
+        if ex.acd.view_item(self.item, ex.now) is None:
+            ex.agents.enqueue(call, self)
+
     def describe(self) -> dict[str, Any]:
         return {"stage": "queue", "queue": self.queue}

@@ -1,0 +1,157 @@
+"""Call control is killed with calls up: those who talk hear nothing of it, and the next process has them in hand."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import signal
+import socket
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import soundfile
+from ruamel.yaml import YAML
+
+from tests.interop.conftest import CARRIER
+from tools import listen
+from tools.demo import stage
+from tools.demo.desktop import Desktop
+from tools.phones import Phone, write_tone
+
+pytestmark = pytest.mark.interop
+
+
+def free_port(kind: int) -> int:
+    with socket.socket(socket.AF_INET, kind) as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+class Served:
+    """``tandem serve`` in a process that can be killed and started again on the same ports."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.config = stage.build(folder)
+        self.sip, self.http = free_port(socket.SOCK_DGRAM), free_port(socket.SOCK_STREAM)
+        yaml = YAML()
+        path = self.config / "tandem.yaml"
+        tandem = yaml.load(path)
+        tandem["sip"]["listeners"] = {"udp": {"transport": "udp", "address": "127.0.0.1", "port": self.sip}}
+        tandem["http"]["port"] = self.http
+        with path.open("w") as file:
+            yaml.dump(tandem, file)
+        self.process: asyncio.subprocess.Process
+
+    async def start(self) -> None:
+        with (self.folder / "server.log").open("ab") as log:
+            self.process = await asyncio.create_subprocess_exec(
+                *(sys.executable, "-m", "pbx", "serve", "--config", str(self.config)),
+                stdin=asyncio.subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                env={**os.environ, "TANDEM_HOME": str(self.folder / "data")},
+                cwd=stage.REPOSITORY,
+            )
+        for _ in range(400):
+            try:
+                _, writer = await asyncio.open_connection("127.0.0.1", self.http)
+            except OSError:
+                await asyncio.sleep(0.05)
+                continue
+            writer.close()
+            return
+        raise AssertionError(f"the server does not come up:\n{(self.folder / 'server.log').read_text()[-3000:]}")
+
+    async def kill(self) -> None:
+        self.process.send_signal(signal.SIGKILL)
+        await self.process.wait()
+
+    async def stop(self) -> None:
+        for _ in range(2):
+            self.process.send_signal(signal.SIGTERM)
+            await asyncio.sleep(0.3)
+        async with asyncio.timeout(20):
+            await self.process.wait()
+
+    def secret(self, name: str) -> str:
+        return (self.folder / "data" / "secrets" / name).read_text().strip()
+
+    def phone(self, name: str, hz: float, user: str, address: str = "127.0.0.1") -> Phone:
+        write_tone(self.folder / f"{name}.wav", hz)
+        return Phone(
+            name,
+            *("--user", user, "--address", address, "--speak", str(self.folder / f"{name}.wav")),
+            *("--record", str(self.folder / f"{name}-heard-%d.wav"), "--log", str(self.folder / f"{name}.log")),
+        )
+
+    def desktop(self) -> Desktop:
+        return Desktop(f"ws://127.0.0.1:{self.http}/cti", self.secret("token-admin"), lambda event: None)
+
+
+async def test_a_killed_call_control_takes_its_calls_back(tmp_path: Path) -> None:
+    served = Served(tmp_path)
+    await served.start()
+    caller = served.phone("caller", 440, "13912345678", CARRIER)
+    waiter = served.phone("waiter", 700, "13912345679", CARRIER)
+    agent = served.phone("agent", 1000, "1001")
+    seen: list[dict[str, Any]] = []
+    async with caller, waiter, agent:
+        await agent.register("1001", served.secret("extension-1001"), f"sip:127.0.0.1:{served.sip}")
+        async with served.desktop() as desktop:
+            await desktop.ask("SetAgentState", {"agent": "8001", "state": "log_on"})
+            await desktop.ask("SetAgentState", {"agent": "8001", "state": "ready"})
+            caller.do("call", uri=f"sip:01055550100@127.0.0.1:{served.sip}")
+            call = (await desktop.wait("Offered", called="+861055550100"))["event"]["call"]
+            await desktop.wait("NodeEntered", call=call, node="start")
+            await asyncio.sleep(1.2)
+            caller.do("digits", digits="2")
+            await desktop.wait("NodeEntered", call=call, node="main_menu")
+            caller.do("digits", digits="2")
+            await agent.wait("incoming")
+            agent.do("answer")
+            await desktop.wait("Bridged", call=call)
+            waiter.do("call", uri=f"sip:01055550100@127.0.0.1:{served.sip}")
+            await waiter.wait("state", state="CONFIRMED")
+            await asyncio.sleep(1.2)
+            waiter.do("digits", digits="2")
+            await desktop.wait("DigitsCollected", node="start", digits="2")
+            await asyncio.sleep(2.0)
+            seen += desktop.events
+        await served.kill()
+        await asyncio.sleep(1.0)
+        await served.start()
+        async with served.desktop() as desktop:
+            state = await desktop.ask("SnapshotCall", {"call": call})
+            assert state is not None
+            # The one in the flow is still there, and goes on where he was: he reaches the queue.
+            await asyncio.sleep(3.0)
+            waiter.do("digits", digits="2")
+            await desktop.wait("Queued", queue="support")
+            agent.do("hold")
+            await desktop.wait("Held", call=call)
+            await asyncio.sleep(1.0)
+            agent.do("retrieve")
+            await desktop.wait("Retrieved", call=call)
+            await asyncio.sleep(1.0)
+            caller.do("hangup")
+            await desktop.wait("CallCleared", call=call, outcome="answered")
+            await desktop.wait("AgentWorkingAfterCall", agent="8001")
+            recording = (await desktop.wait("RecordingCompleted", call=call))["event"]
+            waiter.do("hangup")
+            await desktop.wait("QueueLeft", reason="abandoned")
+            numbers = [event["seq"] for event in seen + desktop.events]
+            assert numbers == sorted(set(numbers)), "no event twice, none out of order"
+    await served.stop()
+    # Nobody who talked heard anything of it: one unbroken tone until the agent held.
+    sound = listen.load(tmp_path / "agent-heard-0.wav")
+    tones = listen.find_tone_intervals(sound.channels[0], sound.rate, 440, bridge_ms=60)
+    assert max(b - a for a, b in tones) > 5.0, tones
+    path = tmp_path / "data" / "recordings" / recording["path"]
+    info = soundfile.info(path)
+    assert info.channels == 2 and abs(info.duration - recording["duration_ms"] / 1000) < 0.1
+    assert json.loads(path.with_name(path.name + ".json").read_text())["sha256"] == recording["sha256"]
