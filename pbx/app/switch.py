@@ -164,7 +164,6 @@ class Switch:
         ex = self._begin(now)
         ex.agents.take(ex.acd.configure(make_acd_config(settings.configuration), now))
         settings.keep_overrides(ex.settings)
-        settings.keep_overrides(ex.settings)
         ex.settings = settings
         self.toll.configure(settings.configuration)
         ex.flows.library = dict(flows)
