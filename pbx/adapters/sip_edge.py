@@ -113,14 +113,16 @@ class SipEdge:
     def samples(self) -> Iterator[Sample]:
         """For the metrics."""
         yield from self.counters.samples()
-        yield Sample("sip_registrations", "Bindings of phones", float(len(self._registrar)), {})
-        yield Sample("sip_bans", "Sources that are banned now", float(len(self.guard.bans())), {})
+        yield Sample("tandem_sip_registrations", "Bindings of phones", float(len(self._registrar)), {})
+        yield Sample("tandem_sip_bans", "Sources that are banned now", float(len(self.guard.bans())), {})
         for what, count in self.guard.counts.items():
-            yield Sample("sip_guard_total", "Packets refused, by reason, and wrong credentials", count, {"what": what})
+            yield Sample(
+                "tandem_sip_guard_total", "Packets refused, by reason, and wrong credentials", count, {"what": what}
+            )
         for status in self.trunks.statuses():
             up = {"up": 1.0, "down": 0.0}.get(status.state)
             if up is not None:
-                yield Sample("sip_trunk_up", "Whether the trunk can be used", up, {"trunk": status.name})
+                yield Sample("tandem_sip_trunk_up", "Whether the trunk can be used", up, {"trunk": status.name})
 
     def find_trunk_flow(self, name: str) -> Flow | None:
         """Where calls to a trunk go: its server that answers. None where calls go elsewhere than registrations."""

@@ -13,10 +13,10 @@ _METHODS = frozenset(
     b"INVITE ACK BYE CANCEL OPTIONS REGISTER PRACK UPDATE INFO REFER NOTIFY SUBSCRIBE MESSAGE PUBLISH".split()
 )
 _HELP = {
-    "sip_requests_total": "SIP requests by method, direction, transport and trunk",
-    "sip_responses_total": "SIP responses by code, method, direction, transport and trunk",
-    "sip_retransmissions_total": "SIP messages sent again",
-    "sip_dropped_total": "SIP packets that were not acted on, by reason",
+    "tandem_sip_requests_total": "SIP requests by method, direction, transport and trunk",
+    "tandem_sip_responses_total": "SIP responses by code, method, direction, transport and trunk",
+    "tandem_sip_retransmissions_total": "SIP messages sent again",
+    "tandem_sip_dropped_total": "SIP packets that were not acted on, by reason",
 }
 
 
@@ -43,10 +43,10 @@ class SipCounters:
     def sent(self, output: Transmit) -> None:
         self._count_message(output.data, output.flow, "out")
         if output.note == "retransmission":
-            self._counts["sip_retransmissions_total"][(("transport", output.flow.transport),)] += 1
+            self._counts["tandem_sip_retransmissions_total"][(("transport", output.flow.transport),)] += 1
 
     def dropped(self, output: Dropped) -> None:
-        counter = self._counts["sip_dropped_total"]
+        counter = self._counts["tandem_sip_dropped_total"]
         key = (("reason", output.reason[:40]),)
         # Reasons are ours, but some quote the peer: no more than so many of them.
         counter[key if key in counter or len(counter) < 100 else (("reason", "other"),)] += 1
@@ -63,11 +63,11 @@ class SipCounters:
             code = data[8:11]
             if len(code) == 3 and code.isdigit() and b"1" <= code[:1] <= b"6":
                 method = _find_method(data)
-                self._counts["sip_responses_total"][(("code", code.decode()), ("method", method), *common)] += 1
+                self._counts["tandem_sip_responses_total"][(("code", code.decode()), ("method", method), *common)] += 1
             return
         verb = data[:12].partition(b" ")[0]
         name = verb.decode() if verb in _METHODS else "other"
-        self._counts["sip_requests_total"][(("method", name), *common)] += 1
+        self._counts["tandem_sip_requests_total"][(("method", name), *common)] += 1
 
 
 def _find_method(response: bytes) -> str:

@@ -198,8 +198,8 @@ async def test_counters_are_kept(server: Server, provider: Provider) -> None:
     await provider.until("REGISTER 200")
     await provider.until("OPTIONS 200")
     samples = {(s.name, s.labels.get("method", ""), s.labels.get("trunk", "")): s.value for s in server.edge.samples()}
-    assert samples["sip_requests_total", "REGISTER", "carrier"] >= 2
-    assert samples["sip_requests_total", "OPTIONS", "carrier"] >= 1
+    assert samples["tandem_sip_requests_total", "REGISTER", "carrier"] >= 2
+    assert samples["tandem_sip_requests_total", "OPTIONS", "carrier"] >= 1
 
 
 # --- phones over every transport ------------------------------------------------------------------------------------

@@ -126,7 +126,7 @@ async def test_noise_leaves_the_ladder_and_reasons_stay() -> None:
     assert text.count("ACK---") == 1
     assert "stray ACK" in text
     numbers = {(s.name, *s.labels.values()): s.value for s in made.edge.samples()}
-    assert numbers["sip_dropped_total", "flood"] == numbers["sip_dropped_total", "stray ACK"] == 1
+    assert numbers["tandem_sip_dropped_total", "flood"] == numbers["tandem_sip_dropped_total", "stray ACK"] == 1
 
 
 async def test_bans_by_hand() -> None:

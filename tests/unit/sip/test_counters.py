@@ -25,10 +25,10 @@ def test_messages_by_method_code_and_trunk() -> None:
     counters.received(b"SIP/2.0 999 No\r\n\r\n", PHONE)
     counters.received(b"\xff\xfe garbage", PHONE)
     assert table(counters) == {
-        ("sip_requests_total", "INVITE", "in", "udp", "carrier"): 2,
-        ("sip_requests_total", "other", "in", "tls", ""): 2,
-        ("sip_responses_total", "486", "INVITE", "out", "udp", "carrier"): 2,
-        ("sip_retransmissions_total", "udp"): 1,
+        ("tandem_sip_requests_total", "INVITE", "in", "udp", "carrier"): 2,
+        ("tandem_sip_requests_total", "other", "in", "tls", ""): 2,
+        ("tandem_sip_responses_total", "486", "INVITE", "out", "udp", "carrier"): 2,
+        ("tandem_sip_retransmissions_total", "udp"): 1,
     }
 
 
@@ -38,5 +38,5 @@ def test_reasons_of_drops_are_bounded() -> None:
         counters.dropped(Dropped(flow=PHONE, reason=f"bad thing {n}"))
     numbers = table(counters)
     assert len(numbers) == 101
-    assert sum(v for k, v in numbers.items() if k[0] == "sip_dropped_total") == 500
+    assert sum(v for k, v in numbers.items() if k[0] == "tandem_sip_dropped_total") == 500
     assert all(sample.help for sample in counters.samples())
