@@ -20,7 +20,8 @@ from pathlib import Path
 
 from media.codecs.coders import open_coder
 from media.control.routing import LegView, compile_routes
-from media.engine.core import Clip, CodecSpec, Engine, LegSetup
+from media.engine.core import CodecSpec, Engine, LegSetup
+from media.engine.handover import Clip
 from media.protocol import Hears
 
 CODECS = (

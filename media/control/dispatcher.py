@@ -17,7 +17,8 @@ from media.control.legs import LegRecord, LegTable, UnknownObject, read_setup
 from media.control.playing import PlayerDesk
 from media.control.quality import estimate_mos
 from media.control.recorders import RecorderDesk
-from media.engine.core import Engine, PortsExhausted, RingFull
+from media.engine.core import Engine, RingFull
+from media.engine.ports import PortsExhausted
 from media.prompts.errors import PromptError
 from media.prompts.store import PromptStore
 from media.protocol import (

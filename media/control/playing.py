@@ -10,7 +10,8 @@ from media.control.bridges import BridgeDesk
 from media.control.clips import ClipLoader, clip_form
 from media.control.legs import LegRecord, LegTable, UnknownObject
 from media.control.routing import amplitude
-from media.engine.core import Clip, Engine, RingFull
+from media.engine.core import Engine, RingFull
+from media.engine.handover import Clip
 from media.prompts.errors import PromptError
 from media.protocol import AnyEvent, ControlPlay, Play, PlayFinished
 

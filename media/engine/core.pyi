@@ -3,11 +3,10 @@
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NamedTuple
 
+from media.engine.handover import Clip
+
 KIND_BY_NAME: dict[str, int]
 PLAY_REASONS: tuple[str, ...]
-
-class PortsExhausted(OSError):
-    """No free port pair is left in the range."""
 
 class RingFull(RuntimeError):
     """The engine has not kept up with the commands; the command was not carried out."""
@@ -48,14 +47,6 @@ class RouteSpec(NamedTuple):
     relayed: bool
     mixing: bool
     decoding: bool
-
-class Clip:
-    """Encoded audio, one immutable copy for all players."""
-
-    data: bytes
-    endless: bool
-
-    def __init__(self, data: bytes, frames: Sequence[int] | None = None, endless: bool = False) -> None: ...
 
 class Engine:
     def __init__(

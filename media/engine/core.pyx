@@ -19,11 +19,22 @@ from posix.unistd cimport close
 
 from media.engine.companding cimport fill_gain_map
 from media.engine.ears cimport close_ears, open_ears
+from media.engine.handover cimport (
+    Clip,
+    address_text,
+    drop_all,
+    fill_address,
+    fill_route,
+    free_leg,
+    free_recorder,
+    new_leg,
+    read_stats,
+)
 from media.engine.loop cimport monotonic_ns, run_loop
 from media.engine.output cimport open_output
 from media.engine.recorder cimport build_header, run_writer
 from media.engine.rings cimport begin_command, commit_command, load_acquire, store_release
-from media.engine.rtcp cimport packets_lost
+from media.engine.ports import PortPool, PortsExhausted
 from media.engine.srtp import open_session
 from media.engine.timeline cimport reset_timeline
 from media.engine.types cimport (
@@ -67,28 +78,18 @@ from media.engine.types cimport (
     Event,
     EventRing,
     HEADROOM,
-    Hearing,
-    Jitter,
     KIND_NONE,
     KIND_PCMA,
     Leg,
-    LINE_BYTES,
     LegConfig,
     Loop,
     MAX_CODECS,
     PACKET_BYTES,
-    Pair,
     Player,
     PlayItem,
     Recorder,
     Route,
-    Sinks,
-    sockaddr_storage,
 )
-
-
-cdef extern from "<stdlib.h>" nogil:
-    int posix_memalign(void** pointer, size_t alignment, size_t size)
 
 
 cdef extern from "<sys/epoll.h>" nogil:
@@ -128,24 +129,6 @@ cdef extern from "<sys/timerfd.h>" nogil:
         CLOCK_MONOTONIC
 
 
-cdef extern from "<sys/socket.h>" nogil:
-    int setsockopt(int fd, int level, int name, const void* value, unsigned int length)
-    enum:
-        SOL_SOCKET
-        SO_ATTACH_FILTER
-
-
-cdef extern from "<linux/filter.h>" nogil:
-    struct sock_filter:
-        uint16_t code
-        uint8_t jt
-        uint8_t jf
-        uint32_t k
-    struct sock_fprog:
-        unsigned short len
-        sock_filter* filter
-
-
 KIND_BY_NAME = {"PCMU": 0, "PCMA": 1, "G722": 2, "OPUS": 3, "L16": 4}
 PLAY_REASONS = ("completed", "digit", "speech", "stopped", "replaced", "closed")
 DETECTIONS = ("human", "machine", "beep", "cng", "ced", "busy", "congestion", "sit", "ringback")
@@ -164,78 +147,8 @@ LegSetup = namedtuple(
 RouteSpec = namedtuple("RouteSpec", "leg hears sinks relayed mixing decoding")
 
 
-class PortsExhausted(OSError):
-    """No free port pair is left in the range."""
-
-
 class RingFull(RuntimeError):
     """The engine has not kept up with the commands; the command was not carried out."""
-
-
-cdef class Clip:
-    """Encoded audio, one immutable copy for all players."""
-
-    cdef readonly bytes data
-    cdef uint32_t* frames
-    cdef int64_t frame_count
-    cdef readonly bint endless
-
-    def __cinit__(self, bytes data, frames=None, bint endless=False):
-        cdef int64_t i
-        self.data = data
-        self.frames = NULL
-        self.frame_count = 0
-        self.endless = endless
-        if frames is not None:
-            # One offset more than packets: the last is the end.
-            self.frame_count = len(frames) - 1
-            self.frames = <uint32_t*>malloc(len(frames) * sizeof(uint32_t))
-            if self.frames == NULL:
-                raise MemoryError
-            for i in range(len(frames)):
-                self.frames[i] = frames[i]
-
-    def __dealloc__(self):
-        free(self.frames)
-
-
-cdef _address_text(Event* event):
-    if event.family == sockets.AF_INET6:
-        return sockets.inet_ntop(sockets.AF_INET6, event.address[:16])
-    return sockets.inet_ntop(sockets.AF_INET, event.address[:4])
-
-
-cdef int _fill_address(str address, int port, int family, sockaddr_storage* out) except -1:
-    """Numeric address and port into a sockaddr; returns its length."""
-    cdef bytes packed
-    cdef uint8_t* raw = <uint8_t*>out
-    cdef uint16_t native_family = family
-    memset(out, 0, sizeof(sockaddr_storage))
-    memcpy(raw, &native_family, 2)
-    raw[2] = (port >> 8) & 0xFF
-    raw[3] = port & 0xFF
-    try:
-        packed = sockets.inet_pton(family, address)
-    except OSError:
-        raise ValueError(f"{address!r} is not an address of the leg's family") from None
-    if family == sockets.AF_INET:
-        memcpy(raw + 4, <char*>packed, 4)
-        return 16
-    memcpy(raw + 8, <char*>packed, 16)
-    return 28
-
-
-cdef void _drop_all(int fd) noexcept:
-    """Have the kernel drop whatever still comes for a closed leg, so that draining costs no memory."""
-    cdef sock_filter refuse
-    cdef sock_fprog program
-    refuse.code = 0x06
-    refuse.jt = 0
-    refuse.jf = 0
-    refuse.k = 0
-    program.len = 1
-    program.filter = &refuse
-    setsockopt(fd, SOL_SOCKET, SO_ATTACH_FILTER, &program, sizeof(program))
 
 
 # The destructor walks the tables: the collector must not empty them before.
@@ -254,7 +167,7 @@ cdef class Engine:
     cdef dict _sessions         # address of session -> pylibsrtp.Session
     cdef dict _states           # leg -> what its SRTP sessions and coder were made from
     cdef object _draining       # (release time, leg address)
-    cdef object _free_ports
+    cdef object _ports
     cdef list _threads
     cdef str _address4
     cdef str _address6
@@ -276,12 +189,12 @@ cdef class Engine:
         self._sessions = {}
         self._states = {}
         self._draining = deque()
-        self._free_ports = deque(range((first_port + 1) & ~1, last_port, 2))
+        self._ports = PortPool(first_port, last_port)
         self._threads = []
         self._address4 = address4
         self._address6 = address6
         self._drain_s = drain_s
-        self.capacity = min(capacity, len(self._free_ports))
+        self.capacity = min(capacity, self._ports.size)
         self.coder_factory = None
         self.loop.rtcp_interval_s = rtcp_interval_s
         self.loop.seed = seed
@@ -372,11 +285,11 @@ cdef class Engine:
 
     cdef int _free_all(self) except -1:
         for address in self._legs.values():
-            _free_leg(<Leg*><uintptr_t>address)
+            free_leg(<Leg*><uintptr_t>address)
         for _, address in self._draining:
-            _free_leg(<Leg*><uintptr_t>address)
+            free_leg(<Leg*><uintptr_t>address)
         for address in self._recorders.values():
-            _free_recorder(<Recorder*><uintptr_t>address)
+            free_recorder(<Recorder*><uintptr_t>address)
         self._legs.clear()
         self._draining.clear()
         self._recorders.clear()
@@ -418,12 +331,12 @@ cdef class Engine:
         if len(self._legs) >= self.capacity:
             raise PortsExhausted(errors.EAGAIN, "the gateway holds as many legs as it may")
         self._release_drained()
-        rtp_fd, rtcp_fd, port = self._bind_pair(native, address)
-        if posix_memalign(<void**>&fresh, LINE_BYTES, sizeof(Leg)) != 0:
+        rtp_fd, rtcp_fd, port = self._ports.bind(native, address)
+        fresh = new_leg()
+        if fresh == NULL:
             os.close(rtp_fd)
             os.close(rtcp_fd)
             raise MemoryError
-        memset(fresh, 0, sizeof(Leg))
         fresh.rtp_fd = rtp_fd
         fresh.rtcp_fd = rtcp_fd
         fresh.guard_fd = -1
@@ -438,39 +351,12 @@ cdef class Engine:
         try:
             self._push(CMD_ADD, fresh, 0, 0, 0, 0.0, NULL)
         except RingFull:
-            _free_leg(fresh)
-            self._free_ports.append(port)
+            free_leg(fresh)
+            self._ports.release(port)
             raise
         self._legs[leg] = <uintptr_t>fresh
         self._families[leg] = (native, port)
         return port
-
-    def _bind_pair(self, family, address):
-        """Two sockets on neighbouring ports. A pair that somebody else holds goes to the end of the queue."""
-        for _ in range(len(self._free_ports)):
-            port = self._free_ports.popleft()
-            rtp = sockets.socket(family, sockets.SOCK_DGRAM | sockets.SOCK_NONBLOCK)
-            rtcp = sockets.socket(family, sockets.SOCK_DGRAM | sockets.SOCK_NONBLOCK)
-            try:
-                if family == sockets.AF_INET6:
-                    rtp.setsockopt(sockets.IPPROTO_IPV6, sockets.IPV6_V6ONLY, 1)
-                    rtcp.setsockopt(sockets.IPPROTO_IPV6, sockets.IPV6_V6ONLY, 1)
-                rtp.bind((address, port))
-                rtcp.bind((address, port + 1))
-            except OSError as error:
-                rtp.close()
-                rtcp.close()
-                self._free_ports.append(port)
-                if error.errno != errors.EADDRINUSE:
-                    raise
-                continue
-            # DSCP EF for voice (RFC 4594).
-            if family == sockets.AF_INET:
-                rtp.setsockopt(sockets.IPPROTO_IP, sockets.IP_TOS, 0xB8)
-            else:
-                rtp.setsockopt(sockets.IPPROTO_IPV6, sockets.IPV6_TCLASS, 0xB8)
-            return rtp.detach(), rtcp.detach(), port
-        raise PortsExhausted(errors.EADDRINUSE, "no free RTP port pair is left in the range")
 
     def configure_leg(self, int leg, setup):
         cdef Leg* target = self._leg(leg)
@@ -499,8 +385,8 @@ cdef class Engine:
         config.timeout_ms = setup.timeout_ms
         config.remote_changed = setup.remote_changed
         if setup.remote_port:
-            config.remote_length = _fill_address(setup.remote_address, setup.remote_port, family, &config.remote)
-            _fill_address(setup.remote_address, (setup.remote_port + 1) & 0xFFFF, family, &config.remote_rtcp)
+            config.remote_length = fill_address(setup.remote_address, setup.remote_port, family, &config.remote)
+            fill_address(setup.remote_address, (setup.remote_port + 1) & 0xFFFF, family, &config.remote_rtcp)
             config.remote_port = setup.remote_port
         command = begin_command(&self.loop.commands)
         if command == NULL:
@@ -554,8 +440,8 @@ cdef class Engine:
         while self._draining and self._draining[0][0] <= now:
             _, address = self._draining.popleft()
             old = <Leg*><uintptr_t>address
-            self._free_ports.append(old.index)
-            _free_leg(old)
+            self._ports.release(old.index)
+            free_leg(old)
 
     def set_ears(self, int leg, uint32_t rate, wants):
         """Replace the leg's detectors; `wants` of talk, dtmf, fax, answering_machine, progress, empty for none."""
@@ -583,7 +469,7 @@ cdef class Engine:
             raise MemoryError
         try:
             for i, spec in enumerate(routes):
-                self._fill_route(&table[i], spec)
+                fill_route(self._legs, &table[i], spec)
             self._push(CMD_ROUTES, NULL, count, 0, 0, 0.0, table)
         except BaseException:
             for i in range(count):
@@ -592,40 +478,6 @@ cdef class Engine:
                 free(table[i].jitter)
             free(table)
             raise
-
-    cdef int _fill_route(self, Route* route, object spec) except -1:
-        cdef int i
-        cdef int heard = len(spec.hears)
-        cdef int sinks = len(spec.sinks)
-        cdef int capacity
-        route.leg = self._leg(spec.leg)
-        route.relayed = spec.relayed
-        route.mixing = spec.mixing
-        route.decoding = spec.decoding
-        if spec.mixing:
-            # Room for what the old table still fades out.
-            capacity = heard * 2 + 34
-            route.hearing = <Hearing*>calloc(1, sizeof(Hearing) + capacity * sizeof(Pair))
-            if route.hearing == NULL:
-                raise MemoryError
-            route.hearing.capacity = capacity
-            route.hearing.count = heard
-            for i in range(heard):
-                route.hearing.pairs[i].source = self._leg(spec.hears[i][0])
-                route.hearing.pairs[i].gain = spec.hears[i][1]
-        if sinks:
-            route.sinks = <Sinks*>calloc(1, sizeof(Sinks) + sinks * sizeof(void*))
-            if route.sinks == NULL:
-                raise MemoryError
-            route.sinks.count = sinks
-            for i in range(sinks):
-                route.sinks.legs[i] = self._leg(spec.sinks[i])
-        if spec.decoding:
-            route.jitter = <Jitter*>calloc(1, sizeof(Jitter))
-            if route.jitter == NULL:
-                raise MemoryError
-            route.jitter.target = 2
-        return 0
 
     # --- players ------------------------------------------------------------------------------------------
 
@@ -718,7 +570,7 @@ cdef class Engine:
         for side in range(2):
             fresh.ring[side] = <uint8_t*>malloc(fresh.capacity * fresh.width)
             if fresh.ring[side] == NULL:
-                _free_recorder(fresh)
+                free_recorder(fresh)
                 raise MemoryError
             memset(fresh.ring[side], fresh.silence, fresh.capacity * fresh.width)
             reset_timeline(&fresh.line[side], 8000, rate)
@@ -727,7 +579,7 @@ cdef class Engine:
             os.pwrite(fd, header[:fresh.header_bytes], 0)
             self._push(CMD_RECORD, target, 0, 0, 0, 0.0, fresh)
         except (OSError, RingFull):
-            _free_recorder(fresh)
+            free_recorder(fresh)
             raise
         self._recorders[recorder] = <uintptr_t>fresh
 
@@ -746,7 +598,7 @@ cdef class Engine:
 
     def stats(self, int leg):
         """Counters of a leg, read while the engine writes them: each is right, the set may be a packet apart."""
-        return _read_stats(self._leg(leg))
+        return read_stats(self._leg(leg))
 
     def worst_tick_us(self):
         """The latest that a tick came, in microseconds, since the last call."""
@@ -787,11 +639,11 @@ cdef class Engine:
         elif type == EV_DIGITS_SENT:
             out.append(("digits_sent", event.leg, event.a))
         elif type == EV_MEDIA_STARTED:
-            out.append(("started", event.leg, _address_text(event), event.port))
+            out.append(("started", event.leg, address_text(event), event.port))
         elif type == EV_TIMEOUT:
             out.append(("timeout", event.leg, event.a))
         elif type == EV_INTRUDER:
-            out.append(("intruder", event.leg, _address_text(event), event.port, event.a))
+            out.append(("intruder", event.leg, address_text(event), event.port, event.a))
         elif type == EV_CODEC:
             out.append(("codec", event.leg, event.a))
         elif type == EV_REC_STATE:
@@ -799,7 +651,7 @@ cdef class Engine:
         elif type == EV_REC_FAILED:
             out.append(("rec_failed", event.a, event.b))
         elif type == EV_REC_DONE:
-            _free_recorder(<Recorder*><uintptr_t>self._recorders.pop(event.a))
+            free_recorder(<Recorder*><uintptr_t>self._recorders.pop(event.a))
             out.append(("rec_done", event.a, event.b, event.c))
         elif type == EV_LEG_GONE:
             self._take_gone(<Leg*>event.pointer, now, out)
@@ -819,7 +671,7 @@ cdef class Engine:
 
     cdef int _take_gone(self, Leg* leg, double now, list out) except -1:
         cdef uint32_t number = leg.handle
-        out.append(("gone", number, _read_stats(leg)))
+        out.append(("gone", number, read_stats(leg)))
         self._legs.pop(number, None)
         self._states.pop(number, None)
         _, port = self._families.pop(number)
@@ -827,48 +679,11 @@ cdef class Engine:
         self._sessions.pop(<uintptr_t>leg.config.srtp_receive, None)
         self._coders.pop(<uintptr_t>leg.config.coder, None)
         leg.index = port
-        _drop_all(leg.rtp_fd)
-        _drop_all(leg.rtcp_fd)
+        drop_all(leg.rtp_fd)
+        drop_all(leg.rtcp_fd)
         if leg.guard_fd >= 0:
-            _drop_all(leg.guard_fd)
+            drop_all(leg.guard_fd)
         self._draining.append((now + self._drain_s, <uintptr_t>leg))
         return 0
 
 
-cdef _read_stats(Leg* leg):
-    clock = leg.config.codecs[0].clock_rate or 8000
-    lost = packets_lost(leg)
-    late = leg.incoming.late + (leg.jitter.late if leg.jitter != NULL else 0)
-    return {
-        "packets_received": leg.incoming.packets,
-        "packets_sent": leg.outgoing.packets,
-        "octets_received": leg.incoming.octets,
-        "octets_sent": leg.outgoing.octets,
-        "lost": max(lost, 0),
-        "duplicates": leg.incoming.duplicates,
-        "late": late,
-        "rejected": leg.incoming.rejected,
-        "jitter_ms": leg.incoming.jitter / 16.0 / clock * 1000.0,
-        "round_trip_ms": leg.rtcp.round_trip_us / 1000.0 if leg.rtcp.round_trip_us >= 0 else None,
-        "remote_lost": leg.rtcp.remote_lost if leg.rtcp.remote_lost >= 0 else None,
-    }
-
-
-cdef void _free_leg(Leg* leg) noexcept:
-    if leg.rtp_fd >= 0:
-        close(leg.rtp_fd)
-    if leg.rtcp_fd >= 0:
-        close(leg.rtcp_fd)
-    if leg.guard_fd >= 0:
-        close(leg.guard_fd)
-    free(leg.hearing)
-    free(leg.sinks)
-    free(leg.jitter)
-    close_ears(leg.ears)
-    free(leg)
-
-
-cdef void _free_recorder(Recorder* recorder) noexcept:
-    free(recorder.ring[0])
-    free(recorder.ring[1])
-    free(recorder)

@@ -78,12 +78,13 @@ cdef int receive_event(Leg* leg, Packet* packet, int64_t now) noexcept nogil:
     return code
 
 
-cdef void relay_event(Loop* loop, Leg* source, Leg* sink, Packet* packet) noexcept nogil:
-    """Pass a telephone-event packet to a listener under its payload type, on the time line of the audio."""
+cdef void relay_beside(Loop* loop, Leg* source, Leg* sink, Packet* packet, int payload_type) noexcept nogil:
+    """Pass a packet that is no audio (telephone-event, comfort noise) to a listener under its payload type, on the
+    time line of the audio. `payload_type` -1: the listener does not take it."""
     cdef uint16_t seq
     cdef uint8_t copy[128]
     cdef uint8_t* data
-    if sink.config.dtmf_pt < 0 or not sink.config.send or sink.sending_digits or packet.size > 32:
+    if payload_type < 0 or not sink.config.send or sink.sending_digits or packet.size > 32:
         return
     if sink.player != NULL and not sink.player.paused:
         return
@@ -98,7 +99,7 @@ cdef void relay_event(Loop* loop, Leg* source, Leg* sink, Packet* packet) noexce
     seq = <uint16_t>(packet.seq + sink.outgoing.seq_offset)
     data = copy + 12
     memcpy(data + 12, packet.payload, packet.size)
-    write_header(data, <uint8_t>sink.config.dtmf_pt, packet.marker, seq, packet.ts + sink.outgoing.ts_offset,
+    write_header(data, <uint8_t>payload_type, packet.marker, seq, packet.ts + sink.outgoing.ts_offset,
                  sink.outgoing.ssrc)
     if seq_diff(seq, sink.outgoing.next_seq) >= 0:
         sink.outgoing.next_seq = <uint16_t>(seq + 1)

@@ -8,8 +8,8 @@ from libc.errno cimport EAGAIN, errno
 from libc.stdint cimport int32_t, int64_t, uint32_t, uint64_t, uint8_t
 from posix.unistd cimport read
 
-from media.engine.digits cimport digit_character, receive_event, relay_event
-from media.engine.jitter cimport put_packet
+from media.engine.digits cimport digit_character, receive_event, relay_beside
+from media.engine.jitter cimport put_comfort, put_packet
 from media.engine.output cimport relay_packet
 from media.engine.peers cimport ON_GUARD, ON_RTP, push_address, same_address, set_peer, watch_socket
 from media.engine.player cimport end_players
@@ -164,7 +164,19 @@ cdef void _take_event(Loop* loop, Leg* leg, Packet* packet) noexcept nogil:
             update_ticking(loop, leg)
     if leg.sinks != NULL:
         for i in range(leg.sinks.count):
-            relay_event(loop, leg, leg.sinks.legs[i], packet)
+            relay_beside(loop, leg, leg.sinks.legs[i], packet, leg.sinks.legs[i].config.dtmf_pt)
+
+
+cdef void _take_comfort(Loop* loop, Leg* leg, Packet* packet) noexcept nogil:
+    cdef int i
+    leg.incoming.last_ns = loop.now
+    if not _count_packet(leg, packet, 8000, loop.now) or not leg.config.receive or packet.size > 32:
+        return
+    if leg.decoding and leg.jitter != NULL:
+        put_comfort(leg.jitter, packet)
+    if leg.sinks != NULL:
+        for i in range(leg.sinks.count):
+            relay_beside(loop, leg, leg.sinks.legs[i], packet, leg.sinks.legs[i].config.cn_pt)
 
 
 cdef bint _take_packet(Loop* loop, Leg* leg, uint8_t* data, int size, const sockaddr_storage* source,
@@ -201,8 +213,7 @@ cdef bint _take_packet(Loop* loop, Leg* leg, uint8_t* data, int size, const sock
         if packet.payload_type == leg.config.dtmf_pt:
             spec = NULL
         elif packet.payload_type == leg.config.cn_pt:
-            _count_packet(leg, &packet, 8000, loop.now)
-            leg.incoming.last_ns = loop.now
+            _take_comfort(loop, leg, &packet)
             return False
         else:
             i = 1

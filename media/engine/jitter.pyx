@@ -11,6 +11,7 @@ from libc.stdlib cimport calloc, free
 from libc.string cimport memcpy, memmove, memset
 
 from media.codecs.opus cimport opus_recover
+from media.dsp.comfort cimport comfort_generate, comfort_reset, comfort_set
 from media.dsp.plc cimport plc_good, plc_lost, plc_reset
 from media.engine.companding cimport expand
 from media.engine.rtp cimport Packet, seq_diff
@@ -77,6 +78,7 @@ cdef void put_packet(Jitter* jitter, Packet* packet, uint8_t kind) noexcept nogi
         jitter.fill_ticks = 0
     if seq_diff(packet.seq, jitter.newest_seq) > 0:
         jitter.newest_seq = packet.seq
+    jitter.comforting = 0
     slot.used = 1
     slot.seq = packet.seq
     slot.ts = packet.ts
@@ -125,6 +127,22 @@ cdef void _conceal(Leg* leg, int16_t* out, int count) noexcept nogil:
     plc_lost(&jitter.plc, out, count)
 
 
+cdef int _rest(Jitter* jitter, int16_t* out, int count) noexcept nogil:
+    """Between two talkspurts: the noise the peer described, or silence."""
+    if jitter.comforting:
+        comfort_generate(&jitter.comfort, out, count)
+        return 1
+    memset(out, 0, count * 2)
+    return 0
+
+
+cdef void put_comfort(Jitter* jitter, Packet* packet) noexcept nogil:
+    """The peer stops sending audio and says what its silence sounds like (RFC 3389)."""
+    if not jitter.comforting:
+        comfort_reset(&jitter.comfort, packet.ssrc)
+    jitter.comforting = comfort_set(&jitter.comfort, packet.payload, packet.size)
+
+
 cdef int pull_frame(Leg* leg, int16_t* out, int count) noexcept nogil:
     """Fill `out` with the next `count` samples. Returns 0 when the leg is silent (out is then zeroed)."""
     cdef Jitter* jitter = leg.jitter
@@ -133,8 +151,7 @@ cdef int pull_frame(Leg* leg, int16_t* out, int count) noexcept nogil:
     cdef bint fresh
     if not jitter.started:
         if jitter.held == 0:
-            memset(out, 0, count * 2)
-            return 0
+            return _rest(jitter, out, count)
         jitter.fill_ticks += 1
         if jitter.held < jitter.target and jitter.fill_ticks < 4:
             memset(out, 0, count * 2)
@@ -168,10 +185,9 @@ cdef int pull_frame(Leg* leg, int16_t* out, int count) noexcept nogil:
             jitter.fifo_count += made
             continue
         fresh = jitter.held > 0
-        if not fresh and jitter.lossrun >= GIVE_UP_TICKS:
+        if not fresh and (jitter.comforting or jitter.lossrun >= GIVE_UP_TICKS):
             reset_jitter(jitter)
-            memset(out, 0, count * 2)
-            return 0
+            return _rest(jitter, out, count)
         _conceal(leg, jitter.fifo + jitter.fifo_count, count)
         if fresh:
             jitter.next_seq += 1

@@ -4,6 +4,7 @@ One thread, the *engine thread*, owns every structure here from the command that
 event that hands it back. The *writer thread* touches only the fields marked so.
 """
 
+from media.dsp.comfort cimport Comfort
 from media.dsp.plc cimport Plc
 
 from libc.stdint cimport int16_t, int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
@@ -32,7 +33,7 @@ cdef enum:
     LINE_BYTES = 64
     PREFETCHED_BYTES = 384     # head, outgoing, incoming, front of config
     FRAME_MAX = 320            # samples of 20 ms at 16 kHz
-    JITTER_SLOTS = 32          # power of two
+    JITTER_SLOTS = 16          # power of two; 320 ms
     JITTER_BYTES = 640         # largest payload kept for decoding: 20 ms of L16 at 16 kHz, 80 ms of G.711
     DIGIT_QUEUE = 64
     EVENT_SLOTS = 16384        # power of two
@@ -137,7 +138,7 @@ cdef struct JitterSlot:
 
 
 cdef struct Jitter:
-    JitterSlot slots[32]
+    JitterSlot slots[16]
     int started
     int32_t held               # packets held
     uint16_t next_seq
@@ -152,6 +153,8 @@ cdef struct Jitter:
     int fifo_count
     int16_t fifo[2560]         # decoded, not yet played
     Plc plc
+    Comfort comfort            # the peer's description of its background noise (RFC 3389)
+    int comforting             # it is what is heard now
     uint64_t late
     uint64_t concealed
     uint64_t inserted

@@ -115,3 +115,22 @@ async def test_thirty_in_a_conference(bench: Bench, phones: Callable[..., Any]) 
         assert lines[index] < 150
         others = np.delete(lines, index)
         assert others.min() > 500
+
+
+async def test_comfort_noise_fills_a_pause(bench: Bench, phones: Callable[..., Any]) -> None:
+    caller, agent, third = await phones(400), await phones(700), await phones(1000)
+    for name, phone in (("a", caller), ("b", agent), ("c", third)):
+        await bench.leg(name, phone, cn_payload_type=13)
+    await bench.join("call", ("a", "b"), ("a", "c"), ("c", "b"))
+    await agent.talk(0.3)
+    # Noise of -40 dBov from now on; no audio.
+    agent.send(13, bytes([40]))
+    await asyncio.sleep(0.5)
+    noise = caller.heard(0.3).astype(float)
+    level = 20 * np.log10(np.sqrt(np.mean(noise**2)) / 32768)
+    assert -46 < level < -34
+    # The relayed listener gets the description itself.
+    assert [packet.payload for packet in third.audio(13)] == [bytes([40])]
+    agent.ts += 4000
+    await agent.talk(0.3)
+    assert share(caller.heard(0.15), 700) > 0.95
