@@ -16,6 +16,7 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
+from media.protocol import Srtp
 from tools.media_bench.harness import (
     Floor,
     Gateway,
@@ -24,6 +25,7 @@ from tools.media_bench.harness import (
     measure,
     remove_recordings,
     resident_kib,
+    store_opus,
 )
 
 SetUp = Callable[[Gateway, int], Awaitable[None]]
@@ -130,10 +132,31 @@ async def compare(
     return rows, rows[2]["ratio"]
 
 
+async def set_up_g722(gateway: Gateway, calls: int) -> None:
+    await set_up_pairs(gateway, calls, "PCMU", "G722")
+
+
+async def set_up_opus(gateway: Gateway, calls: int) -> None:
+    await set_up_pairs(gateway, calls, "PCMU", "OPUS")
+
+
+async def set_up_srtp(gateway: Gateway, calls: int) -> None:
+    """Both directions are encrypted on the way out; what comes in is plain, for the load speaks no SRTP."""
+    keys = Srtp(suite="AES_CM_128_HMAC_SHA1_80", key=bytes(range(30)))
+    for call in range(calls):
+        await gateway.leg(f"a{call}", "PCMU", srtp_send=keys)
+        await gateway.leg(f"b{call}", "PCMU", srtp_send=keys)
+        await gateway.bridge(f"call{call}", [f"a{call}", f"b{call}"])
+
+
 OTHER_ROWS: dict[str, tuple[SetUp, int]] = {
-    "prompt to N callers": (set_up_prompts, 0),
-    "3-party mix": (set_up_whisper, 0),
-    "30-party conference (per party)": (set_up_conference30, 0),
+    # title -> set-up, most calls it is run with
+    "prompt to N callers": (set_up_prompts, 5000),
+    "3-party mix": (set_up_whisper, 300),
+    "30-party conference (per party)": (set_up_conference30, 5000),
+    "G.711-G.722": (set_up_g722, 200),
+    "G.711-Opus": (set_up_opus, 60),
+    "RTP relay, SRTP out": (set_up_srtp, 500),
 }
 
 
@@ -142,6 +165,7 @@ async def run(given: argparse.Namespace) -> list[dict[str, Any]]:
     with tempfile.TemporaryDirectory(prefix="tandem-bench-", dir=given.folder) as name:
         folder = Path(name)
         compile_tools(folder)
+        store_opus(folder)
         for calls in given.calls:
             for record in (False, True):
                 found, ratio = await compare(folder, calls, given.seconds, given.rounds, record)
@@ -149,8 +173,8 @@ async def run(given: argparse.Namespace) -> list[dict[str, Any]]:
                 show(found)
                 print(f"  ratio to the floor: {ratio}")
         if given.others:
-            for title, (set_up, _) in OTHER_ROWS.items():
-                for calls in given.other_calls:
+            for title, (set_up, most) in OTHER_ROWS.items():
+                for calls in sorted({min(calls, most) for calls in given.other_calls}):
                     result, memory, _ = await run_gateway(folder, calls, given.seconds, set_up)
                     row = {**describe(title, calls, [result]), "kib_per_call": round(memory / calls, 1)}
                     rows.append(row)

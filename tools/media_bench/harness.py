@@ -12,7 +12,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from media.client import GatewayClient
+from media.codecs.opus import OpusEncoder
 from media.protocol import (
     Codec,
     ConfigureLeg,
@@ -60,6 +63,17 @@ def compile_tools(folder: Path) -> None:
             subprocess.run(["gcc", "-O2", "-Wall", "-o", str(target), str(source)], check=True)
 
 
+def store_opus(folder: Path) -> None:
+    """Ten seconds of something like speech in Opus, for the callers that speak it."""
+    chance = np.random.default_rng(1)
+    t = np.arange(160_000) / 16_000
+    voice = sum(np.sin(2 * np.pi * 130 * k * t + k) / k for k in range(1, 30))
+    samples = (4000 * voice * (0.5 + 0.5 * np.sin(2 * np.pi * 3 * t)) + chance.normal(0, 50, len(t))).astype(np.int16)
+    encoder = OpusEncoder(16_000, bitrate=24_000)
+    packets = [encoder.encode(samples[at : at + 320]) for at in range(0, len(samples), 320)]
+    (folder / "opus.bin").write_bytes(b"".join(len(packet).to_bytes(2, "little") + packet for packet in packets))
+
+
 def cpu_seconds(pid: int) -> float:
     """CPU of all threads so far, user and system, from the scheduler's own nanoseconds."""
     total = 0
@@ -79,7 +93,7 @@ class Floor:
     """The C relay."""
 
     def __init__(self, folder: Path, calls: int, connected: bool, record: bool) -> None:
-        self.ports = [FLOOR_PORT + 4 * call + 2 * leg for call in range(calls) for leg in range(2)]
+        self.ports = [f"{FLOOR_PORT + 4 * call + 2 * leg}/0" for call in range(calls) for leg in range(2)]
         command = [str(folder / "floor"), "-n", str(calls), "-p", str(FLOOR_PORT), "-q", str(LOAD_PORT)]
         if connected:
             command.append("-c")
@@ -105,16 +119,15 @@ class Gateway:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        self.ports: list[int] = []
+        self.ports: list[str] = []
         self.client: GatewayClient
         self.pid = 0
         self.events: dict[str, int] = {}
 
     async def start(self) -> None:
         target = f"unix:{self._folder}/bench.sock"
-        # A fresh cache per run keeps rendering out of the measurement only if it happens before it: it does.
-        self._child = subprocess.Popen(
-            [
+        self._child = await asyncio.create_subprocess_exec(
+            *[
                 sys.executable,
                 "-m",
                 "media.gateway",
@@ -137,7 +150,7 @@ class Gateway:
         )
         self.pid = self._child.pid
         assert self._child.stderr is not None
-        if b"listens" not in self._child.stderr.readline():
+        if b"listens" not in await self._child.stderr.readline():
             raise RuntimeError("the gateway did not start")
         self.client = await GatewayClient.connect(target, on_event=self._count)
 
@@ -148,7 +161,7 @@ class Gateway:
     async def leg(self, name: str, codec: str, **more: Any) -> None:
         client = self.client
         opened: LegOpened = await client.request(OpenLeg(id=client.next_id(), leg=name, call=name))
-        self.ports.append(opened.port)
+        self.ports.append(f"{opened.port}/{CODECS[codec].payload_type}")
         client.send(
             ConfigureLeg(
                 id=client.next_id(),
@@ -179,28 +192,24 @@ class Gateway:
     async def close(self) -> None:
         self.client.close()
         self._child.send_signal(signal.SIGTERM)
-        await asyncio.to_thread(self._child.wait)
-        if self._child.stderr is not None:
-            self._child.stderr.close()
+        await self._child.communicate()
 
 
 async def measure(
     folder: Path,
     pid: int,
-    ports: list[int],
+    ports: list[str],
     calls: int,
     seconds: float,
     *,
-    payload: int = 160,
-    payload_type: int = 0,
     warm_s: float = 1.0,
 ) -> Measurement:
     """Load `ports` with callers and read what the process `pid` spends meanwhile."""
     command = [str(folder / "load"), "-q", str(LOAD_PORT), "-s", str(seconds), "-w", str(warm_s)]
-    command += ["-b", str(payload), "-t", str(payload_type)]
+    command += ["-o", str(folder / "opus.bin")]
     load = await asyncio.create_subprocess_exec(*command, stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE)
     assert load.stdin is not None and load.stdout is not None
-    load.stdin.write(" ".join(map(str, ports)).encode())
+    load.stdin.write(" ".join(ports).encode())
     load.stdin.close()
     await asyncio.sleep(warm_s)
     before = cpu_seconds(pid)

@@ -3,9 +3,10 @@
  * One socket is all callers. It is read every slice of time, not at every packet, so that the relay under test never
  * pays for waking us. The send time travels in the payload, so that what is relayed untouched tells its transit time.
  *
- *     load -q OWN_PORT -s SECONDS [-w WARM_UP] [-u SLICE_US] [-b PAYLOAD] [-t TYPE] < ports
+ *     load -q OWN_PORT -s SECONDS [-w WARM_UP] [-u SLICE_US] [-o PACKETS] < "port/type ..."
  *
- * Prints one JSON object.
+ * Type 111 is sent the packets of the file PACKETS in turn (each a 2-byte length and the payload), all others 160
+ * bytes. Prints one JSON object.
  */
 #define _GNU_SOURCE
 #include <arpa/inet.h>
@@ -43,21 +44,31 @@ static int64_t percentile(uint64_t total, double share)
 
 int main(int argc, char **argv)
 {
-    int own = 0, payload = 160, type = 0, option;
+    int own = 0, option;
+    const char *packets = NULL;
     double seconds = 5, warm = 1;
     int slice_us = 250;
-    while ((option = getopt(argc, argv, "q:s:w:u:b:t:")) != -1) {
+    while ((option = getopt(argc, argv, "q:s:w:u:o:")) != -1) {
         if (option == 'q') own = atoi(optarg);
         else if (option == 's') seconds = atof(optarg);
         else if (option == 'w') warm = atof(optarg);
         else if (option == 'u') slice_us = atoi(optarg);
-        else if (option == 'b') payload = atoi(optarg);
-        else if (option == 't') type = atoi(optarg);
+        else if (option == 'o') packets = optarg;
         else return 2;
     }
-    int count = 0, room = 16384, port;
+    int count = 0, room = 16384, port, type;
+    uint8_t *types = calloc((size_t)room, 1);
+    static uint8_t stored[512][1400];
+    static int sizes[512];
+    int stored_count = 0;
+    FILE *file = packets ? fopen(packets, "rb") : NULL;
+    uint16_t length;
+    while (file && stored_count < 512 && fread(&length, 2, 1, file) == 1 && length <= 1400
+           && fread(stored[stored_count], 1, length, file) == length)
+        sizes[stored_count++] = length;
     struct sockaddr_in *to = calloc((size_t)room, sizeof *to);
-    while (scanf("%d", &port) == 1 && count < room) {
+    while (scanf("%d/%d", &port, &type) == 2 && count < room) {
+        types[count] = (uint8_t)type;
         to[count].sin_family = AF_INET;
         to[count].sin_port = htons((uint16_t)port);
         inet_pton(AF_INET, "127.0.0.1", &to[count].sin_addr);
@@ -77,7 +88,7 @@ int main(int argc, char **argv)
     memset(sends, 0, sizeof sends);
     memset(receives, 0, sizeof receives);
     for (int i = 0; i < BATCH; i++) {
-        out_iov[i] = (struct iovec){out[i], (size_t)payload + 12};
+        out_iov[i] = (struct iovec){out[i], 172};
         in_iov[i] = (struct iovec){in[i], sizeof in[i]};
         sends[i].msg_hdr.msg_iov = &out_iov[i];
         sends[i].msg_hdr.msg_iovlen = 1;
@@ -85,8 +96,6 @@ int main(int argc, char **argv)
         receives[i].msg_hdr.msg_iov = &in_iov[i];
         receives[i].msg_hdr.msg_iovlen = 1;
         out[i][0] = 0x80;
-        out[i][1] = (uint8_t)type;
-        memset(out[i] + 12, 0xFF, 1400);
     }
     uint64_t sent = 0, received = 0, measured = 0, done = 0;
     int64_t start = now_ns(), measure = start + (int64_t)(warm * 1e9), end = measure + (int64_t)(seconds * 1e9);
@@ -105,7 +114,18 @@ int main(int argc, char **argv)
                 memcpy(out[i] + 2, &seq, 2);
                 memcpy(out[i] + 4, &ts, 4);
                 memcpy(out[i] + 8, &ssrc, 4);
-                memcpy(out[i] + 12, &stamp, 8);
+                out[i][1] = types[leg];
+                if (types[leg] == 111 && stored_count) {
+                    int which = (int)(round % (uint64_t)stored_count);
+                    memcpy(out[i] + 12, stored[which], (size_t)sizes[which]);
+                    out_iov[i].iov_len = (size_t)sizes[which] + 12;
+                    ts = htonl((uint32_t)(round * 960));
+                    memcpy(out[i] + 4, &ts, 4);
+                } else {
+                    memset(out[i] + 12, 0xFF, 160);
+                    memcpy(out[i] + 12, &stamp, 8);
+                    out_iov[i].iov_len = 172;
+                }
                 sends[i].msg_hdr.msg_name = &to[leg];
             }
             int gone = sendmmsg(fd, sends, (unsigned)batch, 0);
