@@ -7,8 +7,10 @@ and their results come back through ``done``.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
+from datetime import datetime
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import msgspec
 
@@ -19,6 +21,7 @@ from pbx.cti.outputs import CheckToken, Close, Deliver, Execute, Explain, KeepAn
 from pbx.cti.permissions import Directory
 from pbx.cti.protocol import CLOSE_GOING_AWAY
 from pbx.events.catalogue import Record
+from pbx.events.folds.counts import ServiceGoal
 from pbx.events.folds.live import LiveFold
 from pbx.events.line import Line, parse_line
 from pbx.storage.database import StorageUnavailable
@@ -36,8 +39,14 @@ SNAPSHOT_EVERY = 20_000
 EXPLAINING = ("Routed", "Queued", "AgentOffered", "OfferEnded", "QueueLeft", "Diverted", "Transferred", "CallCleared")
 
 
+def make_day_counter(timezone: str) -> Callable[[float], int]:
+    """``day_of`` for LiveFold: days that begin at midnight in ``timezone`` (IANA name)."""
+    zone = ZoneInfo(timezone)
+    return lambda at: datetime.fromtimestamp(at, zone).toordinal()
+
+
 def load_live(log: EventLog, **options: Any) -> LiveFold:
-    """The live state after the last event of ``log``. Blocks. ``options`` as for LiveFold."""
+    """The live state after the last event of ``log``. Blocks. ``options`` (goals, day_of) as for LiveFold."""
     seq, state = log.reader.read_fold("live")
     fold = LiveFold(state, **options)
     while page := log.read(seq, 5000):
@@ -138,8 +147,10 @@ class DeskServer:
     def broadcast(self, sender: str, text: str, *, teams: Sequence[str] = ()) -> None:
         self._perform(self.hub.broadcast(sender, text, teams=teams))
 
-    def configure(self, directory: Directory) -> None:
-        """After a reload."""
+    def configure(self, directory: Directory, goals: Mapping[str, ServiceGoal] | None = None) -> None:
+        """After a reload: who belongs where, and what queues promise (None: as before)."""
+        if goals is not None:
+            self.hub.live.set_goals(goals)
         self._perform(self.hub.configure(directory))
 
     def revoke(self, user: str) -> None:

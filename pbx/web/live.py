@@ -8,6 +8,7 @@ import msgspec
 from fastapi import APIRouter, Body, Header, HTTPException, Path, Request, Response
 
 from pbx.cti.commands import COMMANDS
+from pbx.cti.permissions import Scope
 from pbx.cti.views import sees_call
 from pbx.events.folds.live import LiveAgent, LiveCall
 from pbx.events.folds.wallboard import Wallboard, make_wallboard
@@ -58,19 +59,20 @@ async def list_agents(actor: ActorOf, backend: BackendOf) -> Response:
 @router.get("/queues", responses=describes(Wallboard))
 async def list_queues(actor: ActorOf, backend: BackendOf) -> Response:
     """The wallboard: each queue now and today, and its agents by state."""
-    return answer(measure(backend, get_scope(backend, actor).everything, actor_scope=get_scope(backend, actor)))
+    return answer(measure(backend, get_scope(backend, actor)))
 
 
-def measure(backend: Backend, everything: bool, *, actor_scope: Any = None) -> Wallboard:
+def measure(backend: Backend, scope: Scope) -> Wallboard:
     hub = backend.desk.hub
     wall = backend.wall()
+    everybody = hub.live.state.agents.keys() | hub.directory.agent_queues
     return make_wallboard(
         hub.live.state,
         wall=wall,
         day=hub.live.count_day(wall),
         serving=hub.directory.serving(),
-        queues=None if everything else actor_scope.queues,
-        agents=None if everything else actor_scope.agents,
+        queues=None if scope.everything else scope.queues,
+        agents=everybody if scope.everything else scope.agents,
     )
 
 

@@ -8,8 +8,10 @@ from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from pbx.events.folds.wallboard import make_wallboard
+from pbx.cti.permissions import Scope
 from pbx.ports.backend import Backend
+
+from .live import measure
 
 CONTENT_TYPE = "text/plain; version=1.0.0; charset=utf-8; escaping=values"
 
@@ -24,10 +26,8 @@ class BackendCollector(Collector):
         yield from self._collect_server()
 
     def _collect_live(self) -> Iterator[Metric]:
-        hub = self._backend.desk.hub
-        state, wall = hub.live.state, self._backend.wall()
-        serving = hub.directory.serving()
-        board = make_wallboard(state, wall=wall, day=hub.live.count_day(wall), serving=serving)
+        state = self._backend.desk.hub.live.state
+        board = measure(self._backend, Scope(everything=True))
         yield GaugeMetricFamily("tandem_calls", "Calls that run", value=len(state.calls))
         agents = GaugeMetricFamily("tandem_agents", "Agents by state", labels=["state"])
         for name, count in board.agents.items():

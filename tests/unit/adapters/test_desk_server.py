@@ -5,9 +5,11 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Sequence
+from datetime import datetime
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
-from pbx.adapters.desk_server import DeskServer, load_live
+from pbx.adapters.desk_server import DeskServer, load_live, make_day_counter
 from pbx.adapters.gatekeeper import Gatekeeper
 from pbx.events.catalogue import Record
 from pbx.events.line import Line
@@ -67,3 +69,10 @@ async def test_a_restart_reads_the_snapshot_and_the_rest(tmp_path: Path) -> None
     assert live.state.seq == len(history) and live.state.calls == {}
     assert sum(queue.counts.offered for queue in live.state.queues.values()) == 60
     assert await asyncio.to_thread(again.close)
+
+
+def test_days_begin_at_midnight_where_the_call_centre_is() -> None:
+    midnight = datetime(2026, 11, 22, tzinfo=ZoneInfo("Asia/Shanghai")).timestamp()
+    count = make_day_counter("Asia/Shanghai")
+    assert count(midnight) == count(midnight + 86_399) == count(midnight - 1) + 1
+    assert make_day_counter("UTC")(midnight) == make_day_counter("UTC")(midnight - 1)
