@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import random
 import re
+import socket
 import struct
 import subprocess
 import sys
@@ -309,3 +311,44 @@ async def test_calls_go_to_the_server_that_answers(server: Server, provider: Pro
     port = provider.transport.get_extra_info("sockname")[1]
     assert server.runtime.switch.exchange.find_trunk_flow("carrier") == Flow("udp", "127.0.0.1", port)
     assert server.runtime.switch.exchange.find_trunk_flow("none") is None
+
+
+def bend(message: bytes, chance: random.Random) -> bytes:
+    """A message with some of its bytes changed, cut, repeated or made up."""
+    data = bytearray(message)
+    for _ in range(chance.randint(1, 6)):
+        at = chance.randrange(len(data) + 1)
+        kind = chance.randrange(5)
+        if kind == 0:
+            data[at:at] = bytes(chance.randrange(256) for _ in range(chance.randint(1, 20)))
+        elif kind == 1:
+            del data[at : at + chance.randint(1, 40)]
+        elif kind == 2:
+            data[at:at] = data[max(0, at - 60) : at]
+        elif kind == 3:
+            data[at:at] = chance.choice([b"\r\n", b"\r\n\r\n", b"\0", b";", b"<", b'"', b"%", b"9" * 30, b"Via: "])
+        elif at < len(data):
+            data[at] ^= 1 << chance.randrange(8)
+    return bytes(data)
+
+
+async def test_thousands_of_bent_messages_leave_the_server_well(server: Server, provider: Provider) -> None:
+    chance = random.Random(4475)
+    host, port = server.transports.listener_address("udp")
+    seeds = [
+        make_request(method, "sip:1001@127.0.0.1", method).replace("{me}", "127.0.0.1:9").replace("\n", "\r\n").encode()
+        for method in ("INVITE", "REGISTER", "OPTIONS", "SUBSCRIBE", "CANCEL", "ACK", "BYE")
+    ]
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as stranger:
+        stranger.setblocking(False)
+        for n in range(3000):
+            stranger.sendto(bend(chance.choice(seeds), chance)[:60_000] or b"x", (host, port))
+            if n % 100 == 0:
+                await asyncio.sleep(0)
+    # The provider has this address too, so these are calls of the trunk, to a number that it does not have.
+    answer = await ask(server, make_request("INVITE", "sip:1001@127.0.0.1", "after-the-storm"))
+    assert answer.startswith("SIP/2.0 404")
+    live = server.runtime.switch.live()
+    assert (live["calls"], live["sip_legs"], live["sip_dialogs"]) == (0, 0, 0)
+    dropped = sum(sample.value for sample in server.edge.samples() if sample.name == "tandem_sip_dropped_total")
+    assert dropped > 500
