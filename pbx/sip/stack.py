@@ -273,6 +273,7 @@ class Stack:
             ),
             c.AnswerRefer: lambda command: self._on_leg(command, lambda leg: leg.referrals.answer(command.status)),
             c.NotifyRefer: lambda command: self._on_leg(command, lambda leg: leg.referrals.notify(command.status)),
+            c.RequestAnswer: lambda command: self._on_leg(command, _request_answer),
             c.SendInfo: lambda command: self._on_leg(
                 command, lambda leg: leg.send_info(command.content_type, command.body)
             ),
@@ -301,3 +302,8 @@ class Stack:
             leg.acknowledge(command)
         elif leg is not None:
             leg.modification.acknowledge(command.sdp)
+
+
+def _request_answer(leg: Leg) -> None:
+    if isinstance(leg, OutgoingLeg):
+        leg.request_answer()

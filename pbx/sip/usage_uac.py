@@ -125,6 +125,11 @@ class OutgoingLeg(Leg):
         else:
             self.modification.acknowledge(command.sdp)
 
+    def request_answer(self) -> None:
+        """Ask the phones that ring to answer by themselves (Event ``talk``, as many makers' phones know it)."""
+        for dialog in self._forks.values():
+            self.request(dialog, "NOTIFY", ignore, "Event: talk\r\nSubscription-State: active\r\n")
+
     def hangup(self, command: Hangup) -> None:
         self._give_up("local", command.cause, command.reason)
 
