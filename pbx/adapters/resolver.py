@@ -264,7 +264,7 @@ class NameWatch:
                 log.warning("sip.dns.unresolved", trunk=name, host=host, error=str(error))
                 targets = ()
             self._on_resolved(name, targets)
-            await asyncio.sleep(self._interval)
+            await asyncio.sleep(self._interval if targets else min(self._interval, 10.0))
 
 
 def _make_target(host: str, port: int, transport: str) -> Target:

@@ -174,13 +174,12 @@ class SipEdge:
 
     def _resolved(self, name: str, targets: Sequence[Target]) -> None:
         spec = next((spec for spec in self.trunks.names() if spec.name == name), None)
-        if spec is None or not targets:
-            # What was known before stays in use: a name server that is away takes no trunk down.
+        if spec is None:
             return
         flows = [spec.make_flow(target.host, target.port) for target in targets if target.transport == spec.transport]
         before = self.trunks.get_targets(name)
         self._perform(self.trunks.set_targets(name, flows, self._clock()))
-        if set(before) != set(flows):
+        if set(before) != set(self.trunks.get_targets(name)):
             self.guard.configure(make_guard_rules(self._configuration, self.trunks.addresses()))
 
     async def _open_hep(self, address: str) -> None:

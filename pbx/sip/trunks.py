@@ -26,6 +26,9 @@ _BUSY = frozenset((408, 503, 504))
 """Answers to OPTIONS that mean the trunk cannot take calls; any other means that somebody is there."""
 
 
+_UNRESOLVED = "DNS: its name leads nowhere"
+
+
 class TrunkStatus(msgspec.Struct, frozen=True):
     """For pages and metrics."""
 
@@ -119,17 +122,25 @@ class Trunks:
         return outputs
 
     def set_targets(self, name: str, targets: Sequence[Flow], now: float) -> list[Output]:
-        """The addresses a trunk's name was resolved to, best first; empty: it could not be resolved."""
+        """The addresses a trunk's name was resolved to, best first; empty: it could not be resolved.
+
+        What was known before stays in use then: a name server that is away takes no trunk down.
+        """
         trunk = self._trunks.get(name)
-        if trunk is None or tuple(targets) == trunk.targets:
+        if trunk is None:
             return []
+        if not targets and not trunk.targets:
+            trunk.failing = _UNRESOLVED
+            return self._settle(trunk)
+        if not targets or tuple(targets) == trunk.targets:
+            return []
+        if trunk.failing == _UNRESOLVED:
+            trunk.failing = ""
         was = trunk.flow
         trunk.targets = tuple(targets)
         trunk.target = trunk.targets.index(was) if was in trunk.targets else 0
         self._by_host.clear()
-        if not was and trunk.targets:
-            return self._begin(trunk, now)
-        return []
+        return [] if was else self._begin(trunk, now)
 
     def stop(self, now: float) -> list[Output]:
         """Unregister everywhere; the server is going down."""
@@ -311,7 +322,7 @@ class Trunks:
             trunk.failures, trunk.successes = trunk.failures + 1, 0
             trunk.target += 1
             if trunk.failures >= spec.health_failures:
-                trunk.failing = problem
+                trunk.failing = f"OPTIONS: {problem}"
         else:
             trunk.failures, trunk.successes = 0, trunk.successes + 1
             if trunk.successes >= spec.health_successes:
@@ -325,7 +336,7 @@ class Trunks:
         spec, registration = trunk.spec, trunk.registration
         watched = spec.health_interval > 0 and bool(spec.host)
         known = not watched or trunk.successes >= spec.health_successes
-        problem = f"OPTIONS: {trunk.failing}" if trunk.failing else ""
+        problem = trunk.failing
         if registration is not None:
             if registration.due is not None:
                 self._timers.set((spec.name, "register"), registration.due)

@@ -183,6 +183,17 @@ def test_next_target_after_silence() -> None:
     assert trunks.find_origin(Request("INVITE", URI.parse("sip:1@x")), Flow("udp", "203.0.113.2", 999)) == "c"
 
 
+def test_a_name_that_leads_nowhere_takes_the_trunk_down_until_it_leads_somewhere() -> None:
+    spec = TrunkSpec(name="c", host="sip.example.com", health_interval=0.0)
+    trunks, _ = make(spec)
+    assert states(trunks.set_targets("c", [], 1.0)) == [("down", "DNS: its name leads nowhere")]
+    assert states(trunks.set_targets("c", [], 2.0)) == []
+    assert states(trunks.set_targets("c", [spec.make_flow("203.0.113.1")], 3.0)) == [("up", "not watched")]
+    assert trunks.set_targets("c", [], 4.0) == []
+    assert trunks.get_flow("c") == spec.make_flow("203.0.113.1")
+    assert trunks.set_targets("unknown", [], 4.0) == []
+
+
 def test_a_closed_connection_registers_again_soon_but_not_in_a_circle() -> None:
     trunks, _ = make(TrunkSpec(name="c", host="203.0.113.5", transport="tcp", health_interval=0.0,
                                registration=RegistrationSpec(domain="d", username="u")))  # fmt: skip
