@@ -36,7 +36,7 @@ WORDS = {
     },
 }  # fmt: skip
 SPOKEN = {
-    "number": 120, "ordinal": 3, "digits": "0123", "phone": "13800138000", "spell": "A1", "money": 120.5,
+    "count": 2, "number": 120, "ordinal": 3, "digits": "0123", "phone": "13800138000", "spell": "A1", "money": 120.5,
     "date": "2026-11-22", "time": "14:05", "datetime": "2026-11-22T14:05", "duration": 125,
 }  # fmt: skip
 

@@ -226,7 +226,19 @@ BASE_FUNCTIONS: dict[str, Callable[..., Any]] = {
     "text": to_text,
     "upper": lambda text: to_text(text).upper(),
 }
-SPEECH_FUNCTIONS = ("date", "datetime", "digits", "duration", "money", "number", "ordinal", "phone", "spell", "time")
+SPEECH_FUNCTIONS = (
+    "count",
+    "date",
+    "datetime",
+    "digits",
+    "duration",
+    "money",
+    "number",
+    "ordinal",
+    "phone",
+    "spell",
+    "time",
+)
 """Given by the language in force (``pbx.ivr.speech``)."""
 KNOWN_FUNCTIONS = frozenset(BASE_FUNCTIONS) | frozenset(SPEECH_FUNCTIONS)
 

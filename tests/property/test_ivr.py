@@ -100,6 +100,7 @@ ANSWERED = (
     m.Lookup,
     m.Callback,
     m.Conference,
+    m.ReadMailbox,
 )
 TAKES_BACK = (m.StopPlay, m.StopListening, m.LeaveQueue, m.CancelDial, m.StopRecord, m.Cancel)
 NEVER_TAKEN_BACK = {m.CheckCalendar, m.Callback}

@@ -29,6 +29,10 @@ class Language(Protocol):
         """A cardinal number: 120 as *one hundred and twenty*."""
         ...
 
+    def count(self, value: Any) -> str:
+        """How many, before what is counted: Chinese says 两条留言, not 二条留言."""
+        ...
+
     def ordinal(self, value: Any) -> str: ...
 
     def digits(self, value: Any) -> str:
@@ -76,5 +80,5 @@ def language(tag: str) -> Language:
 def speech_functions(tag: str) -> dict[str, Callable[..., Any]]:
     """The functions of ``tag``'s module by the names templates use."""
     module = language(tag)
-    names = ("date", "datetime", "digits", "duration", "money", "number", "ordinal", "phone", "spell", "time")
+    names = ("count", "date", "datetime", "digits", "duration", "money", "number", "ordinal", "phone", "spell", "time")
     return {name: getattr(module, name) for name in names}

@@ -42,6 +42,10 @@ def number(value: Any) -> str:
     return _words(read_decimal(value))
 
 
+def count(value: Any) -> str:
+    return number(value)
+
+
 def ordinal(value: Any) -> str:
     amount = read_decimal(value)
     if amount != amount.to_integral_value() or amount < 0:

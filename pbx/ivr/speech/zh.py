@@ -37,6 +37,11 @@ def counted(count: int, unit: str) -> str:
     return ("两" if count == 2 else number(count)) + unit
 
 
+def count(value: Any) -> str:
+    words = number(value)
+    return "两" if words == "二" else words
+
+
 def ordinal(value: Any) -> str:
     return "第" + number(value)
 

@@ -17,6 +17,8 @@ from pbx.ivr.speech import find_language, language, speech_functions
         ("number", "10086", "ten thousand and eighty-six", "一万零八十六"),
         ("number", "120.50", "one hundred and twenty point five", "一百二十点五"),
         ("number", -13, "minus thirteen", "负十三"),
+        ("count", 2, "two", "两"),
+        ("count", 12, "twelve", "十二"),
         ("ordinal", 3, "third", "第三"),
         ("digits", "0120#", "zero one two zero pound", "零 一 二 零 井号"),
         ("phone", "13800138000", "one three eight, zero zero one three, eight zero zero zero", "幺三八，零零幺三，八零零零"),

@@ -574,6 +574,7 @@ def answer(d: Driver) -> None:
         "conference": m.ConferenceLeft,
         "record": lambda r: m.RecordFinished(r, "/x.wav", 5.0),
         "callback": lambda r: m.CallbackRegistered(r, True),
+        "mailbox": lambda r: m.MailboxRead(r, "", (m.VoiceMessage("m1", "/x.wav"),)),
         "lookup": lambda r: m.LookupResult(r, ({"name": "Li", "destination": "extension:1", "class": "vip"},)),
     }
     for kind, make in replies.items():
@@ -586,3 +587,38 @@ def answer(d: Driver) -> None:
         d.played()
     elif (deadline := d.machine.next_deadline()) is not None:
         d.wait(deadline.at - d.now)
+
+
+BOX = "start:\n  - mailbox: {mailbox: '1001', pin: '{{ call.caller_name }}', into: box, refused: no, failed: bad}\n  - say: '{{ box.new }} {{ box.old }} {{ box.messages[0].caller }}'\n  - play: [{recording: '{{ box.messages[0].path }}'}]\n  - message: {mailbox: '1001', message: '{{ box.messages[0].id }}', change: deleted}\n  - greeting: {mailbox: '1001', path: ''}\n  - hangup\nno:\n  - hangup\nbad:\n  - hangup\n"
+
+
+def test_mailbox_messages_and_greeting() -> None:
+    d = Driver(BOX, caller_name="4711").start()
+    asked = d.find(m.ReadMailbox)
+    assert (asked.mailbox, asked.pin) == ("1001", "4711")
+    assert "4711" not in repr(asked)
+    messages = (m.VoiceMessage("m2", "/v/2.wav", "138"), m.VoiceMessage("m1", "/v/1.wav", new=False))
+    d.give(m.MailboxRead(asked.request, "", messages))
+    assert d.words == ["1 1 138"]
+    d.played()
+    assert d.find(m.Play).items == (File(path="/v/2.wav"),)
+    d.played()
+    assert d.find(m.ChangeMessage) == m.ChangeMessage("1001", "m2", "deleted")
+    assert d.find(m.SetGreeting) == m.SetGreeting("1001", "")
+
+
+@pytest.mark.parametrize(
+    ("failure", "node"), [("refused", "no"), ("locked", "no"), ("unknown", "bad"), ("error", "bad"), (None, "bad")]
+)
+def test_mailbox_that_does_not_open(failure: Any, node: str) -> None:
+    d = Driver(BOX).start()
+    if failure is None:
+        d.wait(5)
+    else:
+        d.give(m.MailboxRead(d.find(m.ReadMailbox).request, failure))
+    assert d.path == ["start", node]
+
+
+def test_files_by_absolute_path() -> None:
+    flow = make_flow("start:\n  - play: [{file: /tmp/x.wav}, {recording: '{{ call.trunk }}'}]\n  - hangup\n")
+    assert Driver(flow).start().find(m.Play).items == (File(path="/tmp/x.wav"),)
