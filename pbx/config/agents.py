@@ -107,9 +107,5 @@ class Disposition(Model):
 class SystemReasons(Model):
     """Codes Tandem itself uses when it makes an agent not ready."""
 
-    missed_offer: Name = "missed-call"
-    """The agent did not answer an offered call."""
-    unreachable: Name = "phone-unreachable"
-    """The agent's phone is gone."""
     supervisor: Name = "by-supervisor"
     """A supervisor did it without naming a reason."""

@@ -64,16 +64,10 @@ class Mailbox(Model):
 
     email: str = ""
     """Messages are sent here too; empty: not."""
-    pin: Secret | None = None
-    """PIN for listening from other phones; without one only the own phone can."""
     greeting: PromptRef | None = None
     """Prompt played before the tone; default: recorded by phone, else a standard one."""
     max_seconds: Annotated[Seconds, Field(ge=5, le=3600)] = 180.0
     """Longest message."""
-    max_messages: Annotated[int, Field(ge=1, le=10000)] = 100
-    """Messages kept; a full box says so."""
-    keep_days: Annotated[int, Field(ge=0)] = 90
-    """Messages older than this are deleted; 0: never."""
 
 
 def _read_mailbox(value: object) -> object:

@@ -56,7 +56,7 @@ from pbx.config.server import (
     TollFraud,
 )
 from pbx.config.services import CallerClass, Fetching, Notices, Service, Source, Webhook
-from pbx.config.speech import MusicClass, Prompts, Recognition, Speech, SpeechEngine, Voice
+from pbx.config.speech import MusicClass, Prompts, Speech, SpeechEngine, Voice
 from pbx.config.trunks import (
     CallerId,
     Codec,
@@ -113,7 +113,6 @@ __all__ = [
     "PublicHolidays",
     "Queue",
     "Quirks",
-    "Recognition",
     "Recording",
     "RecordingPolicy",
     "Registration",
@@ -178,7 +177,7 @@ class Configuration(Model):
     locale: Locale = Locale()
     """Country, time zone, languages."""
     speech: Speech = Speech()
-    """Synthesised and recognised speech."""
+    """Synthesised speech."""
     prompts: Prompts = Prompts()
     """Recorded prompts."""
     music: Annotated[Mapping[Name, MusicClass], keyed("name")] = Field(

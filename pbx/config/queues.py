@@ -11,11 +11,9 @@ from pbx.config.agents import Level
 from pbx.config.base import (
     KEY,
     InternalNumber,
-    Label,
     Language,
     Model,
     Name,
-    Percent,
     PromptRef,
     Seconds,
     Target,
@@ -79,16 +77,10 @@ class CallbackOptions(Model):
 
     key: Annotated[str, Field(pattern=r"^[0-9*#]$")] | None = None
     """Pressed while waiting to ask for it."""
-    offer_after: Seconds = 60.0
-    """Waited for so long, the caller is told of it."""
     attempts: Annotated[int, Field(ge=1, le=10)] = 3
     """Tries to reach the caller."""
     retry: Seconds = 300.0
     """Between two tries."""
-    ring_timeout: Seconds = 30.0
-    """Ringing of one try."""
-    agent_first: bool = True
-    """Call the caller when an agent is reserved; otherwise as soon as the place is first."""
     expires: Seconds = 8 * 3600.0
     """Given up after this."""
 
@@ -109,10 +101,6 @@ class ServiceLevel(Model):
 
     threshold: Seconds = 20.0
     """Answered within this counts as in time."""
-    target: Percent = 80.0
-    """Wanted share in time."""
-    short_abandon: Seconds = 5.0
-    """Callers who hang up before this do not count as abandoned."""
 
 
 class Queue(Model):
@@ -152,8 +140,6 @@ class Queue(Model):
     """After-call work ends by itself only when the agent has chosen a disposition."""
     greeting: PromptRef | None = None
     """Prompt played to the caller before waiting; the caller already has a place."""
-    agent_whisper: PromptRef | None = None
-    """Prompt played to the agent alone before the caller is joined."""
     music: Name = "default"
     """Music class."""
     ringback: bool = False
@@ -184,12 +170,6 @@ class Queue(Model):
     """Prefer the agent the caller spoke with, for so long; 0: not."""
     rejoin_window: Seconds = 0.0
     """A caller whose line dropped gets his place back when he calls again within this; 0: not."""
-    alarm_longest_wait: Seconds = 0.0
-    """An alarm when somebody waits longer; 0: none."""
-    alarm_waiting: Annotated[int, Field(ge=0)] = 0
-    """An alarm when more wait; 0: none."""
-    tags: tuple[Label, ...] = ()
-    """For reports."""
 
     @model_validator(mode="after")
     def _check_widening(self) -> Queue:

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, Field, StringConstraints, model_validator
 
-from pbx.config.base import AlsoWritten, Bytes, ConfigPath, Model, Percent, PromptRef, refuse
+from pbx.config.base import AlsoWritten, Bytes, ConfigPath, Model, Percent, refuse
 
 _MODES = ("all", "none", "on_demand")
 
@@ -29,10 +29,6 @@ class RecordingPolicy(Model):
     """All calls, none, a share of them chosen by chance, or those where an agent or supervisor asks for it."""
     percent: Percent | None = None
     """The share, with mode percentage."""
-    announce: bool = False
-    """The caller is told before the recording starts."""
-    pausable: bool = True
-    """Agents may pause and resume it."""
 
     @model_validator(mode="after")
     def _check_percent(self) -> RecordingPolicy:
@@ -64,8 +60,6 @@ class Recording(Model):
     """Record at the trunk's leg (customer left, all he heard right), at the agent's leg (his view), or both."""
     name: Annotated[str, StringConstraints(min_length=1, max_length=200)] = "{date:%Y/%m/%d}/{time:%H%M%S}-{call}"
     """Path below the root, without the suffix."""
-    announcement: PromptRef | None = None
-    """Prompt that says so; default: a synthesised sentence in the caller's language."""
     retention_days: Annotated[int, Field(ge=0)] = 180
     """Recordings older than this are deleted; 0: never."""
     low_watermark: Bytes = 2 * 2**30

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, Literal
+from typing import Annotated
 
 from pydantic import BeforeValidator, Field, model_validator
 
@@ -22,7 +22,6 @@ from pbx.config.base import (
     Target,
     refuse,
 )
-from pbx.config.recording import Policy
 
 
 class InboundRoute(Model):
@@ -47,8 +46,6 @@ class InboundRoute(Model):
     """Language of the call; default: the trunk's."""
     priority: Annotated[int, Field(ge=-100, le=100)] = 0
     """Added to the priority in queues."""
-    recording: Policy | None = None
-    """Recording of these calls; default: the trunk's."""
     data: Mapping[Name, str] = Field(default_factory=dict)
     """Call data that flows and agents' desktops see."""
     title: str = ""
@@ -119,8 +116,6 @@ class OutboundRoute(Model):
     """Only while this calendar is open."""
     cost_per_minute: Annotated[float, Field(ge=0)] = 0.0
     """For spending limits."""
-    recording: Policy | None = None
-    """Recording of these calls; default: the trunk's."""
 
 
 class EmergencyNumber(Model):
@@ -136,8 +131,6 @@ class EmergencyNumber(Model):
     """Number given to the trunk; default: as dialled."""
     caller_id: PhoneNumber | None = None
     """Number that the emergency service can call back."""
-    notify: tuple[Target, ...] = ()
-    """Told by a call that somebody dialled it."""
 
 
 class FeatureCodes(Model):
@@ -169,24 +162,10 @@ class FeatureCodes(Model):
     """Forward when busy. Argument: where to; none: off."""
     forward_no_answer: FeatureCode | None = "*92"
     """Forward when nobody answers. Argument: where to; none: off."""
-    voicemail: FeatureCode | None = "*97"
-    """Listen to the own mailbox."""
-    voicemail_any: FeatureCode | None = "*98"
-    """Listen to any mailbox, with its PIN. Argument: its number."""
-    listen: FeatureCode | None = "*21"
-    """Supervisors: hear an extension's call. Argument: its number."""
-    whisper: FeatureCode | None = "*22"
-    """Supervisors: speak to the agent alone. Argument: extension."""
-    barge: FeatureCode | None = "*23"
-    """Supervisors: join an extension's call. Argument: its number."""
     conference: FeatureCode | None = "*60"
     """Join a conference room. Argument: its number."""
     calendar_switch: FeatureCode | None = "*55"
     """Close or open a calendar by hand, with PIN. Argument: the calendar's digit."""
-    record: FeatureCode | None = "*1"
-    """During a call: start or stop recording on demand."""
-    echo: FeatureCode | None = "*43"
-    """Echo test."""
     clock: FeatureCode | None = "*44"
     """Tells number, date and time."""
 
@@ -199,10 +178,6 @@ CODES_WITH_ARGUMENT = frozenset(
         "forward_always",
         "forward_busy",
         "forward_no_answer",
-        "voicemail_any",
-        "listen",
-        "whisper",
-        "barge",
         "conference",
         "calendar_switch",
     }
@@ -245,8 +220,6 @@ class Conference(Model):
     """For people."""
     max_members: Annotated[int, Field(ge=2, le=200)] = 20
     """How many fit in."""
-    announce: Literal["none", "beep"] = "beep"
-    """When somebody joins or leaves."""
 
 
 class Routes(Model):

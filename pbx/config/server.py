@@ -63,8 +63,6 @@ class Listener(Model):
     """Local address; 0.0.0.0 or :: is all of them."""
     port: Port = 5060
     """Local port."""
-    external_address: IPvAnyAddress | None = None
-    """Address to put into Via and Contact for peers outside the local networks; default: that of `sip`."""
     certificate: ConfigPath | None = None
     """PEM file with the certificate chain (tls, wss). Read again when it changes."""
     key: ConfigPath | None = None
@@ -202,8 +200,6 @@ class Gateway(Model):
     """Shared secret; a TCP gateway needs one."""
     rtp: Rtp | None = None
     """Its own RTP settings; default: those of the whole server."""
-    weight: Annotated[int, Field(ge=0, le=1000)] = 100
-    """Share of new calls among the gateways that are up; 0: none."""
 
     @model_validator(mode="after")
     def _check_secret(self) -> Gateway:

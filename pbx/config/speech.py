@@ -1,4 +1,4 @@
-"""Prompts, synthesised and recognised speech, music."""
+"""Prompts, synthesised speech, music."""
 
 from __future__ import annotations
 
@@ -48,29 +48,8 @@ class Voice(Model):
     """Pitch in percent of the voice's own."""
 
 
-class Recognition(Model):
-    """Understanding what callers say."""
-
-    kind: Literal["off", "pocketsphinx", "vosk", "http"] = "off"
-    """The engine; keys always work beside it."""
-    model: ConfigPath | None = None
-    """Folder of the model (vosk, pocketsphinx)."""
-    url: str = ""
-    """Service (http): http, https, ws or wss."""
-    token: Secret | None = None
-    """Bearer token of the service."""
-    timeout: Seconds = 5.0
-    """Longest wait for a result after the caller stopped speaking."""
-
-    @model_validator(mode="after")
-    def _check_url(self) -> Recognition:
-        if self.kind == "http" and not self.url.startswith(("http://", "https://", "ws://", "wss://")):
-            raise refuse("recognition by a service needs its url", "url: http://, https://, ws:// or wss://")
-        return self
-
-
 class Speech(Model):
-    """Synthesised and recognised speech."""
+    """Synthesised speech."""
 
     engines: Annotated[Mapping[Name, SpeechEngine], keyed("name")] = Field(
         default_factory=lambda: {"espeak": SpeechEngine(name="espeak")}
@@ -78,8 +57,6 @@ class Speech(Model):
     """Engines by name; `espeak` is always there."""
     voices: Mapping[Language, Voice] = Field(default_factory=lambda: {"en": Voice(), "zh": Voice()})
     """The voice of each language."""
-    recognition: Recognition = Recognition()
-    """Speech in."""
 
 
 class MusicClass(Model):

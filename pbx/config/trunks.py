@@ -13,7 +13,6 @@ from pbx.config.base import (
     Digits,
     Model,
     Name,
-    Percent,
     PhoneNumber,
     Seconds,
     Secret,
@@ -114,8 +113,6 @@ class TrunkAuth(Model):
     """Digest user."""
     secret: Secret
     """Password."""
-    realm: str = ""
-    """Answer only challenges of this realm; empty: any."""
 
 
 class Health(Model):
@@ -167,16 +164,6 @@ class Quirks(Model):
     """Add user=phone to URIs."""
     late_offer: bool = False
     """Send INVITE without SDP."""
-    ignore_early_media: bool = False
-    """Let callers hear our ringback instead of the provider's early media."""
-    no_update: bool = False
-    """The provider does not take UPDATE."""
-    no_reliable_provisional: bool = False
-    """The provider mishandles 100rel."""
-    symmetric_sip: bool = False
-    """Send in-dialog requests to where the provider's packets come from, whatever Contact says."""
-    refer_out: bool = False
-    """Hand blind transfers between two calls of this trunk to the provider by REFER."""
 
 
 class Trunk(Model):
@@ -238,8 +225,6 @@ class Trunk(Model):
     """Final answers after which the route's next trunk is tried; beside no answer at all."""
     data_headers: tuple[str, ...] = ()
     """SIP headers of incoming calls that become call data, beside User-to-User."""
-    quality_alarm: Percent = 5.0
-    """Lost packets above this share on a call raise an alarm."""
     language: str = ""
     """Language of calls from this trunk; empty: the server's."""
     quirks: Quirks = Quirks()

@@ -73,7 +73,7 @@ NUMBERS = [
     ("routes.yaml", "features: {ready: '*32'}",
      "routes.yaml:1:19: the number *32 of the feature code 'ready' is already that of the feature code 'logout'"),
     ("routes.yaml", "features: {not_ready: '*4'}",
-     "routes.yaml:1:23: the feature code *4 of 'not_ready' with an argument could also be *43 of 'echo'"),
+     "routes.yaml:1:23: the feature code *4 of 'not_ready' with an argument could also be *44 of 'clock'"),
     ("agents.yaml", "not_ready_reasons: {a: {title: A, digit: 1}, b: {title: B, digit: 1}}",
      "agents.yaml:1:67: the digit 1 of 'b' is already that of 'a'"),
     ("routes.yaml", "inbound: [{did: 1, to: 'flow:main'}, {did: 1, to: 'queue:q'}]",
