@@ -168,12 +168,18 @@ class Acd:
         return self._finish(now)
 
     def set_state(self, agent: str, state: Literal["ready", "not_ready"], reason: str, now: float) -> list[AnyOutput]:
-        """Ready, or not ready with a reason. While ringing, not ready declines; while busy it waits for the end."""
+        """Ready (which ends after-call work), or not ready with a reason: while ringing this declines, while busy it
+        waits for the end."""
         floor = self.floor
         who = self._logged_on("set_state", agent)
         if who is None:
             return self._finish(now)
         if state == "ready":
+            after = who.after_call
+            if after is not None:
+                if after.queue.config.disposition_required and not after.disposition:
+                    return self._reject("set_state", agent, "disposition_required")
+                agents.end_after_call(floor, who, "", "", False, now)
             agents.wish_ready(floor, who, now)
             return self._finish(now)
         refused = agents.judge_reason(floor, who, reason)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .agents import is_staffed
+from .agents import is_staffed, watch_presence
 from .estimate import estimate_wait
 from .floor import Floor, learn_skills, make_plan, remove_item, schedule_item, take_item
 from .matching import find_agent
@@ -25,7 +25,7 @@ def enter(
 ) -> None:
     """Let the item into the queue and look for an agent, or refuse it and follow the queue's overflow."""
     queue = floor.queues.get(queue_name)
-    reason = judge_entry(floor, work, queue, queue_name)
+    reason = judge_entry(floor, work, queue, queue_name, now)
     if reason:
         _refuse(floor, work, queue, queue_name, reason, now, entered_at, moves, previous)
         return
@@ -42,6 +42,8 @@ def enter(
     rank_place(floor, item)
     _set_deadlines(floor, item, now)
     floor.items[work.id] = queue.items[work.id] = item
+    if queue.config.stay_when != "always":
+        watch_presence(floor, queue, now)
     floor.out.append(
         Queued(
             item=work.id,
@@ -58,7 +60,7 @@ def enter(
         schedule_item(floor, item)
 
 
-def judge_entry(floor: Floor, work: WorkItem, queue: Queue | None, name: str) -> str:
+def judge_entry(floor: Floor, work: WorkItem, queue: Queue | None, name: str, now: float) -> str:
     """Why the item may not enter; empty if it may."""
     if work.id in floor.items or work.id in floor.holders:
         return "duplicate"
@@ -73,9 +75,14 @@ def judge_entry(floor: Floor, work: WorkItem, queue: Queue | None, name: str) ->
         return queue.closed_for
     if 0 < queue.config.max_length <= len(queue.items):
         return "full"
-    if not is_staffed(queue, queue.config.join_when):
+    if not is_staffed(queue, queue.config.join_when) or is_deserted(queue, now):
         return "no_agents"
     return ""
+
+
+def is_deserted(queue: Queue, now: float) -> bool:
+    """Whether nobody has been there for longer than those waiting are to bear."""
+    return queue.empty_since is not None and queue.empty_since + queue.config.stay_grace_s <= now
 
 
 def rank_place(floor: Floor, item: Item) -> None:
@@ -190,7 +197,7 @@ def find_due_overflow(item: Item, now: float) -> OverflowReason | None:
         return "closed"
     if not queue.open and queue.config.on_close == "overflow":
         return queue.closed_for
-    if queue.empty_since is not None and queue.empty_since + queue.config.stay_grace_s <= now and not item.callback:
+    if is_deserted(queue, now) and not item.callback:
         return "no_agents"
     return None
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from .agents import OFF_DUTY, derive, has_room
+from .agents import OFF_DUTY, derive, has_room, is_staffed
 from .floor import Floor
 from .ranking import best_item
 from .records import Agent, Item, Queue
@@ -178,6 +178,16 @@ def _check_timers(floor: Floor) -> Iterator[str]:
         ends = agent.state in ("talking", "after_call_work") or agent.pause_until is not None
         if ends and agent.state != "ringing" and ("agent", agent.id) not in timers and agent.device:
             yield f"{agent!r} has no deadline"
+    yield from _check_deserted(floor)
+
+
+def _check_deserted(floor: Floor) -> Iterator[str]:
+    """Who waits where nobody comes is sent away in the end."""
+    for queue in floor.queues.values():
+        callers = any(item.state in ("waiting", "reserved") and not item.callback for item in queue.items.values())
+        presence = "active" if queue.config.stay_when == "ready" else queue.config.stay_when
+        if callers and not is_staffed(queue, presence) and ("queue", queue.name) not in floor.timers:
+            yield f"nobody comes to {queue!r}, and nobody is sent away"
 
 
 def _check_idle(floor: Floor, now: float) -> Iterator[str]:

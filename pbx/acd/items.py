@@ -31,7 +31,7 @@ def move(floor: Floor, item: Item, queue_name: str, now: float) -> None:
         return
     work = item.work
     del floor.items[item.id]
-    refused = judge_entry(floor, work, target, queue_name)
+    refused = judge_entry(floor, work, target, queue_name, now)
     floor.items[item.id] = item
     if refused:
         reject(floor, "move", item.id, refused)

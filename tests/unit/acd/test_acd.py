@@ -254,6 +254,21 @@ def test_staying_needs_somebody_after_a_grace() -> None:
     assert {overflowed.item for overflowed in centre.find(Overflowed)} == {"c0", "c2"}
 
 
+def test_nobody_was_ever_there() -> None:
+    queue = make_queue(join_when="always", stay_when="logged_on", stay_grace_s=10.0, overflow={"*": "voicemail:1"})
+    centre = Centre(queue, agents=(make_agent("ann"),), ready=False)
+    centre.call("c1")
+    centre.wait(5.0)
+    centre.call("c2")
+    centre.wait(5.0)
+    assert [overflowed.item for overflowed in centre.find(Overflowed)] == ["c1", "c2"]
+    centre.call("c3")
+    assert (centre.one(Refused).reason, centre.one(Refused).destination) == ("no_agents", "voicemail:1")
+    centre.do("log_on", "ann", "")
+    centre.call("c4")
+    assert centre.one(Queued).position == 1
+
+
 def test_announcements() -> None:
     queue = make_queue(announce_first_s=5.0, announce_interval_s=20.0, expected_handling_s=120.0)
     centre = Centre(queue, agents=(make_agent("ann"),))

@@ -238,6 +238,31 @@ def test_required_dispositions() -> None:
     assert centre.rejected == "no_after_call_work"
 
 
+def test_ready_ends_after_call_work() -> None:
+    queue = make_queue(after_call_work_s=30.0, disposition_required=True)
+    centre = Centre(queue, agents=(make_agent("ann"),))
+    centre.call("c1")
+    centre.answer("ann")
+    centre.do("finished", "ann", "c1")
+    centre.do("set_state", "ann", "ready", "")
+    assert centre.rejected == "disposition_required"
+    centre.do("set_disposition", "ann", "c1", "sold", "")
+    centre.do("set_state", "ann", "ready", "")
+    assert (centre.one(WrapUpCompleted).disposition, centre.one(WrapUpCompleted).automatic) == ("sold", False)
+    assert centre.state("ann") == "ready"
+
+
+def test_not_ready_waits_for_the_end_of_after_call_work() -> None:
+    centre = Centre(make_queue(after_call_work_s=30.0), agents=(make_agent("ann"),))
+    centre.call("c1")
+    centre.answer("ann")
+    centre.do("finished", "ann", "c1")
+    centre.do("set_state", "ann", "not_ready", "lunch")
+    assert centre.one(AgentStateChanged).pending == "not_ready"
+    centre.wait(30.0)
+    assert centre.changes == [("ann", "not_ready", "lunch")]
+
+
 def test_disposition_while_talking() -> None:
     queue = make_queue(after_call_work_s=30.0, dispositions=("sold",), disposition_required=True)
     centre = Centre(queue, agents=(make_agent("ann"),))

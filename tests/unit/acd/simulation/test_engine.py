@@ -10,11 +10,12 @@ import pytest
 
 from pbx.acd.erlang import block_erlang_b
 from pbx.acd.invariants import check_invariants
-from pbx.acd.model import AcdConfig, CallbackRules
+from pbx.acd.model import AcdConfig, CallbackRules, Ring, SkillNeed, TierOpening
 from pbx.acd.simulation.distributions import Constant, Exponential, Poisson, RecordedCall, Replay, Uniform
 from pbx.acd.simulation.engine import RunResult, Simulation
 from pbx.acd.simulation.results import compare_with_theory, estimate_mean, find_theory, summarise_agents
 from pbx.acd.simulation.scenario import Manners, Scenario, Shift, Stream, make_simple_scenario
+from pbx.acd.strategies import STRATEGIES
 from pbx.core.ids import SeededIds
 from pbx.events.kpi import measure_occupancy
 from tests.unit.acd.centre import make_agent, make_queue
@@ -170,6 +171,65 @@ def test_an_unknown_queue_is_refused_not_crashed() -> None:
     config = AcdConfig(queues=(make_queue(callback=CallbackRules()),), agents=(make_agent("ann"),))
     scenario = Scenario(config=config, streams=(Stream(queue="gone", arrivals=Poisson(10.0)),))
     assert run(scenario).refused["unknown_queue"] > 0
+
+
+def test_a_large_floor_comes_to_rest() -> None:
+    """300 agents, 30 queues, every rule at work: in the end nobody waits and nobody is stuck in a state."""
+    chance = random.Random(11)
+    skills = ("a", "b", "c")
+    queues = tuple(
+        make_queue(
+            f"q{n}",
+            strategy=sorted(STRATEGIES)[n % len(STRATEGIES)],
+            skills=(SkillNeed(skills[n % 3], 4, (Ring(15.0, 2), Ring(40.0, 0))),),
+            tiers=(TierOpening(2, 10.0),),
+            max_wait_s=120.0,
+            max_length=20,
+            after_call_work_s=15.0,
+            stay_when="active",
+            miss_limit=1,
+            miss_rest_s=30.0,
+            overflow={"*": f"queue:q{(n + 1) % 30}"} if n % 3 else {"*": "voicemail:1"},
+        )
+        for n in range(30)
+    )
+    agents = tuple(
+        make_agent(
+            f"a{n}",
+            {f"q{chance.randrange(30)}": chance.randint(1, 2) for _ in range(3)},
+            skills={skill: chance.randint(1, 9) for skill in skills},
+        )
+        for n in range(300)
+    )
+    calls = Replay(tuple(RecordedCall(at=chance.uniform(0.0, 1800.0)) for _ in range(200)))
+    scenario = Scenario(
+        config=AcdConfig(queues=queues, agents=agents),
+        streams=tuple(
+            Stream(
+                queue=queue.name,
+                arrivals=calls,
+                handling=Exponential(120.0),
+                patience=Exponential(100.0),
+                skills={} if n % 2 else {skills[n % 3]: 6},
+                vip_share=0.1,
+            )
+            for n, queue in enumerate(queues)
+        ),
+        shifts=(
+            Shift(agents=tuple(f"a{n}" for n in range(100)), start_s=300.0, end_s=1200.0, breaks=((600.0, 700.0),)),
+        ),
+        manners=Manners(answer=Uniform(1.0, 22.0), miss_share=0.05, decline_share=0.05),
+        duration_s=7200.0,
+    )
+    simulation = Simulation(scenario, random.Random(12).random, SeededIds(12))
+    result = simulation.run()
+    check_invariants(simulation.acd, 7200.0)
+    assert result.still_waiting == 0
+    states = [simulation.acd.view_agent(agent.id).state for agent in agents]
+    assert set(states) <= {"ready", "logged_off"} and states.count("logged_off") == 100
+    assert result.agents.missed > 100 and result.overflowed and result.refused
+    answered = sum(counts.answered for counts in result.queues.values())
+    assert answered > 2500
 
 
 def test_estimated_waits_are_near_the_real_ones() -> None:
