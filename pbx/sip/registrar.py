@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Final, Literal
+from typing import Final, Literal, TypeVar
 
 import msgspec
 from sipmessage import Request
@@ -34,6 +34,9 @@ class RegistrarLimits(msgspec.Struct, frozen=True, kw_only=True):
     """Shorter wishes are answered 423 with Min-Expires."""
     max_expires: int = 3600
     """Longer wishes are shortened."""
+    nat_max_expires: int = 90
+    """The same for phones on UDP whose contact is not where they send from: a router keeps the way to them open only as
+    long as they send. 0: no difference."""
     default_expires: int = 3600
     max_contacts: int = 5
     """Per extension, where the extension does not say otherwise."""
@@ -46,26 +49,29 @@ class _Wish:
 
     __slots__ = ("contact", "expires", "instance", "key", "q", "reg_id")
 
-    def __init__(self, address: NameAddr, expires: int | None, limits: RegistrarLimits) -> None:
+    def __init__(self, address: NameAddr, expires: int | None, limits: RegistrarLimits, peer: str) -> None:
+        """``peer``: host that a phone on UDP sends from; empty where it does not matter."""
         if len(address.uri) > MAX_CONTACT:
             raise PeerFault(400, "Contact Too Long")
         self.contact = address.uri
         params = address.params
         if "expires" in params:
             # RFC 3261 section 20.10: a malformed value counts as 3600.
-            expires = int(params["expires"]) if params["expires"].isascii() and params["expires"].isdigit() else 3600
+            expires = _parse_seconds(params["expires"], 3600)
         if expires is None:
             expires = limits.default_expires
         if 0 < expires < limits.min_expires:
             raise PeerFault(423, "Interval Too Brief", (("Min-Expires", str(limits.min_expires)),))
+        self.key = make_contact_key(address.uri)
         self.expires = min(expires, limits.max_expires)
+        if peer and limits.nat_max_expires and parse_uri(address.uri).host.strip("[]") != peer:
+            self.expires = min(self.expires, max(limits.nat_max_expires, limits.min_expires))
         self.q = _parse_q(params.get("q", ""))
         self.instance = params.get("+sip.instance", "")
         if len(self.instance) > 256 or '"' in self.instance or "\\" in self.instance:
             raise PeerFault(400, "Bad Instance")
         reg_id = params.get("reg-id", "")
         self.reg_id = int(reg_id) if self.instance and reg_id.isascii() and reg_id.isdigit() and len(reg_id) < 6 else 0
-        self.key = make_contact_key(address.uri)
 
 
 class Registrar:
@@ -122,6 +128,8 @@ class Registrar:
             return self._register(request, origin, flow, now)
         except PeerFault as fault:
             return RegisterReply(fault.status, fault.reason, fault.headers), ()
+        except ValueError:
+            return RegisterReply(400, "Bad Request"), ()
 
     def restore(self, registrations: Iterable[Registered], now: float) -> list[Output]:
         """Take back bindings kept in storage; ``expires_at`` is on the clock of ``now``.
@@ -200,8 +208,7 @@ class Registrar:
         call_id = headers["Call-ID"][:256]
         cseq = int(headers["CSeq"].split(None, 1)[0])
         contacts = split_list(headers.getlist("Contact"))
-        expires_text = (headers.get("Expires") or "").strip()
-        expires = int(expires_text) if expires_text.isascii() and expires_text.isdigit() else None
+        expires = _parse_seconds((headers.get("Expires") or "").strip(), None)
         outputs: list[Output] = []
         outbound = False
         if "*" in contacts:
@@ -214,7 +221,8 @@ class Registrar:
             path = tuple(split_list(headers.getlist("Path")))
             if len(path) > MAX_PATH or sum(map(len, path)) > 4 * MAX_CONTACT:
                 raise PeerFault(400, "Path Too Long")
-            wishes = [_Wish(parse_name_addr(contact), expires, self._limits) for contact in contacts]
+            peer = flow.host if flow.transport == "udp" and not path else ""
+            wishes = [_Wish(parse_name_addr(contact), expires, self._limits, peer) for contact in contacts]
             # RFC 5626 section 6: a proxy in between that is no edge proxy takes the flow away from us.
             direct = len(split_list(headers.getlist("Via"))) < 2 or (bool(path) and ";ob" in path[-1].lower())
             for wish in wishes:
@@ -360,6 +368,16 @@ def _check_order(old: Binding, call_id: str, cseq: int) -> None:
     # RFC 3261 section 10.3 point 7: an overtaken REGISTER must not undo a later one.
     if old.call_id == call_id and cseq <= old.cseq:
         raise PeerFault(500, "REGISTER Out of Order")
+
+
+_T = TypeVar("_T", int, None)
+
+
+def _parse_seconds(text: str, otherwise: _T) -> int | _T:
+    """Delta-seconds (RFC 3261 section 25.1): digits, and more than fit count as the largest."""
+    if not text.isascii() or not text.isdigit():
+        return otherwise
+    return int(text) if len(text) < 10 else 2**31 - 1
 
 
 def _parse_q(text: str) -> float:

@@ -125,7 +125,7 @@ class TrunkRegistration:
 
     def _lengthen(self, response: Response, flow: Flow, now: float) -> list[SendRequest]:
         text = (response.headers.get("Min-Expires") or "").strip()
-        minimum = int(text) if text.isascii() and text.isdigit() else 0
+        minimum = int(text) if text.isascii() and text.isdigit() and len(text) < 10 else 0
         if not self._expires < minimum <= _MAX_EXPIRES:
             return self._fail("423 without a usable Min-Expires", now, response)
         self._expires = minimum
@@ -139,7 +139,7 @@ class TrunkRegistration:
         if response is not None:
             retry_after = (response.headers.get("Retry-After") or "").partition(";")[0].partition("(")[0].strip()
             if retry_after.isascii() and retry_after.isdigit():
-                wait = max(wait, min(float(retry_after), 3600.0))
+                wait = max(wait, min(float(retry_after[:12]), 3600.0))
         self.due = now + wait
         hopeless = response is not None and response.code in _HOPELESS
         if hopeless:

@@ -109,11 +109,28 @@ def test_a_new_address_behind_nat_is_a_change_of_the_same_contact() -> None:
         (PHONE + ";expires=300", "Expires: 90", 300),
         (PHONE + ";expires=999999999", "", 3600),
         (PHONE + ";expires=soon", "", 3600),
+        (PHONE + ";expires=" + "9" * 6000, "", 3600),
     ],
 )
 def test_expires(contact: str, extra: str, expires: int) -> None:
     reply, _ = send(Registrar(), make_register(contact, extra=extra))
     assert values(reply, "Contact") == [f"{PHONE};expires={expires}"]
+
+
+@pytest.mark.parametrize(
+    ("contact", "flow", "extra", "expires"),
+    [
+        ("<sip:1001@10.0.0.5>", UDP, "", 90),
+        ("<sip:1001@10.0.0.5>;expires=70", UDP, "", 70),
+        ("<sip:1001@192.0.2.7>", UDP, "", 3600),
+        ("<sip:1001@[2001:db8::1]>", UDP._replace(host="2001:db8::1"), "", 3600),
+        ("<sip:1001@10.0.0.5;transport=tcp>", TCP, "", 3600),
+        ("<sip:1001@10.0.0.5>", UDP, "Path: <sip:edge.example;lr>", 3600),
+    ],
+)
+def test_phones_behind_nat_come_back_soon(contact: str, flow: Flow, extra: str, expires: int) -> None:
+    reply, _ = send(Registrar(), make_register(contact, extra=extra), flow)
+    assert values(reply, "Contact")[0].endswith(f";expires={expires}")
 
 
 def test_too_brief_is_423_with_the_minimum_and_changes_nothing() -> None:
