@@ -152,10 +152,10 @@ def loudness_distance(wanted: Samples, heard: Samples) -> float:
 
 
 def align(wanted: Samples, heard: Samples) -> Samples:
-    """Cut ``heard`` so that it begins where ``wanted`` does."""
+    """Cut ``heard`` so that it begins where ``wanted`` does, at most a second later: the text repeats itself."""
     size = 1 << (len(wanted) + len(heard)).bit_length()
     spectrum = np.fft.rfft(heard, size) * np.conj(np.fft.rfft(wanted, size))
-    lag = int(np.argmax(np.fft.irfft(spectrum, size)[: len(heard)]))
+    lag = int(np.argmax(np.fft.irfft(spectrum, size)[:8000]))
     return np.concatenate([heard[lag:], np.zeros(len(wanted), np.int16)])[: len(wanted)]
 
 
