@@ -23,7 +23,7 @@ from . import agents, items, offers, reconciling, snapshots, views
 from .entering import enter
 from .floor import Floor, install
 from .matching import run
-from .messages import AnyOutput, DeclineReason, LeaveReason, QueueStateChanged, WorkItem
+from .messages import AnyOutput, DeclineReason, LeaveReason, WorkItem
 from .model import AcdConfig
 from .records import Agent, Work
 
@@ -65,16 +65,26 @@ class Acd:
     def set_queue_open(
         self, queue: str, is_open: bool, now: float, reason: Literal["closed", "holiday"] = "closed"
     ) -> list[AnyOutput]:
-        """Service hours, or a supervisor's hand. Newcomers of a closed queue are refused with the reason."""
-        floor = self.floor
-        record = floor.queues.get(queue)
+        """By hand: closed or open until :meth:`set_hours` says something new. Newcomers of a closed queue are refused
+        with the reason; those who wait stay or overflow as the queue is configured."""
+        record = self.floor.queues.get(queue)
         if record is None:
             return self._reject("set_queue_open", queue, "unknown_queue")
-        if record.open != is_open or (not is_open and record.closed_for != reason):
-            record.open, record.closed_for = is_open, reason
-            floor.out.append(QueueStateChanged(queue=queue, open=is_open, reason="" if is_open else reason))
-            if not is_open:
-                items.clear_queue(floor, record, now)
+        items.open_queue(self.floor, record, is_open, reason, now)
+        return self._finish(now)
+
+    def set_hours(
+        self, queue: str, is_open: bool, now: float, reason: Literal["closed", "holiday"] = "closed"
+    ) -> list[AnyOutput]:
+        """By the service hours; may be told again and again, and only a change counts, so that a supervisor's hand
+        lasts until the next one."""
+        record = self.floor.queues.get(queue)
+        if record is None:
+            return self._reject("set_hours", queue, "unknown_queue")
+        hours = is_open, "" if is_open else reason
+        if record.hours != hours:
+            record.hours = hours
+            items.open_queue(self.floor, record, is_open, reason, now)
         return self._finish(now)
 
     def reset_counts(self, now: float) -> list[AnyOutput]:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from .agents import end_after_call, settle
 from .entering import announce, enter, find_due_overflow, judge_entry, leave, overflow_item, rank_place
 from .estimate import note_handled
 from .floor import Floor, make_plan, put_item, schedule_item, take_item
 from .matching import start_round
-from .messages import CallbackDeferred, CallbackKept, LeaveReason, QueueLeft, Rejected
+from .messages import CallbackDeferred, CallbackKept, LeaveReason, QueueLeft, QueueStateChanged, Rejected
 from .offers import widen_item, withdraw_round
 from .records import AfterCall, Agent, Item, Queue
 
@@ -144,6 +146,16 @@ def _widen(floor: Floor, item: Item, now: float) -> None:
         widen_item(floor, item, now)
         put_item(item)
         floor.unmatched.append(item)
+
+
+def open_queue(floor: Floor, queue: Queue, is_open: bool, reason: Literal["closed", "holiday"], now: float) -> None:
+    """Open or close the queue, and say so if that is new."""
+    if queue.open == is_open and (is_open or queue.closed_for == reason):
+        return
+    queue.open, queue.closed_for = is_open, reason
+    floor.out.append(QueueStateChanged(queue=queue.name, open=is_open, reason="" if is_open else reason))
+    if not is_open:
+        clear_queue(floor, queue, now)
 
 
 def clear_queue(floor: Floor, queue: Queue, now: float) -> None:

@@ -227,6 +227,7 @@ class Queue:
         "groups",
         "handled",
         "handling_mean",
+        "hours",
         "items",
         "known_skills",
         "last_taken",
@@ -251,6 +252,8 @@ class Queue:
         self.name = config.name
         self.open = True
         self.closed_for: Literal["closed", "holiday"] = "closed"
+        self.hours: tuple[bool, str] | None = None
+        """What the service hours said last."""
         self.removed = False
         """No longer configured: serves who is in it, lets nobody in."""
         self.needs: dict[tuple[object, ...], NeedClass] = {}

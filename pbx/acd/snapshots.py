@@ -54,6 +54,7 @@ def _save_queue(queue: Queue, now: float) -> dict[str, Any]:
     return {
         "open": queue.open,
         "closed_for": queue.closed_for,
+        "hours": queue.hours,
         "turns": queue.turns,
         "gaps": queue.gaps,
         "gap_mean": queue.gap_mean,
@@ -162,6 +163,7 @@ def _at(ago: float | None, base: float) -> float | None:
 
 def _restore_queue(queue: Queue, saved: dict[str, Any], base: float) -> None:
     queue.open, queue.closed_for = saved["open"], saved["closed_for"]
+    queue.hours = None if saved["hours"] is None else (saved["hours"][0], saved["hours"][1])
     queue.turns = saved["turns"]
     queue.gaps, queue.gap_mean = saved["gaps"], saved["gap_mean"]
     queue.handled, queue.handling_mean = saved["handled"], saved["handling_mean"]

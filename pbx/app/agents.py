@@ -47,7 +47,8 @@ class AgentControl:
         )
         if entry is not None and entry.calendar is not None:
             state = ex.settings.calendar_state(entry.calendar, ex.wall)[0]
-            self.take(ex.acd.set_queue_open(session.queue, state == "open", ex.now))
+            reason: Literal["closed", "holiday"] = "holiday" if state == "holiday" else "closed"
+            self.take(ex.acd.set_hours(session.queue, state == "open", ex.now, reason))
         self.take(ex.acd.enqueue(item, session.queue, ex.now))
 
     def withdraw(self, item: str, reason: acd.LeaveReason) -> None:

@@ -208,6 +208,23 @@ def test_closing_time() -> None:
     assert centre.one(Queued).position == 2
 
 
+def test_a_supervisors_hand_lasts_until_the_hours_change() -> None:
+    centre = Centre(agents=(make_agent("ann"),))
+    centre.do("set_hours", "support", True)
+    assert centre.out == [], "it was open"
+    centre.do("set_queue_open", "support", False)
+    centre.do("set_hours", "support", True)
+    assert centre.out == [], "still the same hours"
+    centre.call("c1")
+    assert centre.one(Refused).reason == "closed"
+    centre.do("set_hours", "support", False, reason="holiday")
+    assert (centre.one(QueueStateChanged).open, centre.one(QueueStateChanged).reason) == (False, "holiday")
+    centre.do("set_hours", "support", True)
+    assert centre.one(QueueStateChanged).open
+    centre.do("set_hours", "nowhere", True)
+    assert centre.rejected == "unknown_queue"
+
+
 def test_a_holiday_without_its_own_destination_is_closed() -> None:
     centre = Centre(make_queue(overflow={"closed": "flow:evening"}), agents=(make_agent("ann"),))
     centre.do("set_queue_open", "support", False, reason="holiday")

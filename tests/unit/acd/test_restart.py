@@ -34,6 +34,7 @@ AGENTS = (
 def centre() -> Centre:
     """One agent in every state, one item in every place."""
     centre = Centre(*QUEUES, agents=AGENTS)
+    centre.do("set_hours", "sales", True)
     centre.do("set_state", "away", "not_ready", "lunch")
     centre.do("busy", "caller", "leg")
     for n, agent in enumerate(("talks", "wraps", "rests")):
