@@ -196,7 +196,17 @@ def _rounded(value: Any, places: int = 0) -> Any:
 
 
 def _replaced(value: Any, old: str, new: str) -> str:
-    return str(_bounded(to_text(value).replace(old, new)))
+    text, old, new = to_text(value), to_text(old), to_text(new)
+    if not old or len(text) + text.count(old) * len(new) > MAX_TEXT:
+        raise InvalidExpression("the value is too long")
+    return text.replace(old, new)
+
+
+def _joined(items: Any, between: Any = "") -> str:
+    texts, middle = [to_text(item) for item in items or []], to_text(between)
+    if sum(map(len, texts)) + len(texts) * len(middle) > MAX_TEXT:
+        raise InvalidExpression("the value is too long")
+    return middle.join(texts)
 
 
 def _mask(value: Any, keep: int = 4) -> str:
@@ -210,7 +220,7 @@ BASE_FUNCTIONS: dict[str, Callable[..., Any]] = {
     "default": lambda value, other: other if value is None or value == "" else value,
     "ends_with": lambda text, part: to_text(text).endswith(part),
     "int": _whole,
-    "join": lambda items, between="": _bounded(str(between).join(to_text(i) for i in items or [])),
+    "join": _joined,
     "last": lambda text, count: to_text(text)[-count:] if count > 0 else "",
     "first": lambda text, count: to_text(text)[: max(0, count)],
     "len": _length,

@@ -7,6 +7,7 @@ asked afterwards by ``pbx.ivr.lint``.
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -246,6 +247,10 @@ class _Builder:
         read: dict[str, dict[str, tuple[PromptItem, ...]]] = {}
         for name, raw in prompts.items():
             by_language = isinstance(raw, dict) and bool(raw) and all(key in languages for key in raw)
+            unknown = self._find_unknown_languages(raw, languages)
+            if unknown:
+                self._tell_unknown_languages(name, unknown, languages)
+                continue
             versions = raw if by_language else {"": raw}
             for tag, value in versions.items():
                 tree = locate(self.tree, ("prompts", name, *([tag] if tag else [])))
@@ -255,6 +260,21 @@ class _Builder:
                 except ValidationError as error:
                     self.problems += tell_errors(error, tree, PromptItem.model_fields)
         return read
+
+    def _find_unknown_languages(self, raw: Any, languages: tuple[str, ...]) -> list[str]:
+        """Keys of a prompt that look like languages the flow does not name."""
+        if not isinstance(raw, dict):
+            return []
+        return [key for key in raw if re.fullmatch(r"[a-z]{2}(-[A-Za-z]+)?", key) and key not in languages]
+
+    def _tell_unknown_languages(self, name: str, unknown: list[str], languages: tuple[str, ...]) -> None:
+        every = ", ".join([*languages, *unknown])
+        for tag in unknown:
+            mark = key_mark(self.tree, ("prompts", name, tag))
+            expected = f"one of {', '.join(languages)}"
+            self.problems.append(
+                mark.problem(f"the flow does not speak {tag!r}", expected, f"name all of them: languages: [{every}]")
+            )
 
     def _find_recordings(self, prompts: Mapping[str, Any], languages: tuple[str, ...]) -> dict[tuple[str, str], str]:
         """``prompts/zh/welcome.wav`` takes the place of the prompt ``welcome`` in Chinese."""

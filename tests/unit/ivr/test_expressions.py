@@ -81,6 +81,9 @@ def test_refused_when_read(source: str, message: str, offset: int) -> None:
         "num('abc')",
         "'%s' % card",
         "max()",
+        "replace('a' * 9000, '', 'b' * 9000)",
+        "replace('a' * 9000, 'a', 'bbbbbbbbbb')",
+        "join(rows, 'a' * 19000) + join([card, card], 'a' * 19999)",
         "rows['x'].y[0] + 1",
     ],
 )

@@ -43,6 +43,7 @@ def problems_of(text: str, tmp_path: Path, known: References | None = None) -> l
         ("nodes:\n  a:\n    - collect: {prompt: w, into: x, pattern: '(a+)+', no_input: {then: a}, no_match: {then: a}}\n    - hangup",
          ["3:46 found '(a+)+' [a pattern without nested repetition and back references]"]),
         ("nodes:\n  a:\n    - http: {url: 'http://x'}\n    - hangup", ["3:13 the option 'failed' is missing"]),
+        ("prompts:\n  hi: {en: Hi, zh: 你好}\nnodes:\n  a: hangup", ["2:16 the flow does not speak 'zh' [one of en]"]),
         ("languages: [zh]\nlanguage: en\nnodes:\n  a: hangup", ["2:11 the flow does not speak 'en' [one of zh]"]),
     ],
 )  # fmt: skip
