@@ -118,7 +118,13 @@ class Server:
         await self.transports.start()
         epoch = time.time() - time.monotonic()
         self.edge = SipEdge(
-            self.ids, self.registrar, resolver, clock=time.monotonic, epoch=epoch, perform=self._perform_edge
+            self.ids,
+            self.registrar,
+            resolver,
+            clock=time.monotonic,
+            epoch=epoch,
+            perform=self._perform_edge,
+            set_server_name=self.transports.set_server_name,
         )
         local = self._identity(configuration)
         self.edge.build(configuration, local)

@@ -34,7 +34,8 @@ NOISE = frozenset(("banned", "denied", "flood", "scanner", "keep-alive"))
 
 
 class SipEdge:
-    """``perform`` carries out outputs of the edge's machines that come outside of the stack's turns."""
+    """``perform`` carries out outputs of the edge's machines that come outside of the stack's turns;
+    ``set_server_name(address, port, name)`` tells what name a TLS server of a trunk has to prove."""
 
     def __init__(
         self,
@@ -45,12 +46,14 @@ class SipEdge:
         clock: Callable[[], float],
         epoch: float,
         perform: Callable[[Sequence[Output]], None],
+        set_server_name: Callable[[str, int, str], None] = lambda host, port, name: None,
     ) -> None:
         self._ids = ids
         self._registrar = registrar
         self._clock = clock
         self._epoch = epoch
         self._perform = perform
+        self._set_server_name = set_server_name
         self._watch = NameWatch(resolver, self._resolved)
         self._configuration: Configuration
         self._hep: HepSender | None = None
@@ -177,6 +180,9 @@ class SipEdge:
         if spec is None:
             return
         flows = [spec.make_flow(target.host, target.port) for target in targets if target.transport == spec.transport]
+        if spec.transport == "tls":
+            for flow in flows:
+                self._set_server_name(flow.host, flow.port, spec.host)
         before = self.trunks.get_targets(name)
         self._perform(self.trunks.set_targets(name, flows, self._clock()))
         if set(before) != set(self.trunks.get_targets(name)):

@@ -43,10 +43,11 @@ class Edge:
     def __init__(self, **parts: object) -> None:
         self.outputs: list[Output] = []
         self.performed = asyncio.Event()
+        self.server_names: list[tuple[str, int, str]] = []
         ids = SeededIds(1)
         self.edge = SipEdge(
             ids, Registrar(), Resolver(ids.uniform, Names()), clock=asyncio.get_running_loop().time, epoch=1e9,
-            perform=self.perform,
+            perform=self.perform, set_server_name=lambda *name: self.server_names.append(name),
         )  # fmt: skip
         self.configure(**parts)
         self.edge.build(self.configuration, LOCAL)
@@ -81,6 +82,17 @@ async def test_a_trunks_name_is_resolved_recognised_and_never_banned() -> None:
     states = [output for output in made.outputs if isinstance(output, TrunkState)]
     assert [state.state for state in states] == ["up"]
     await edge.stop()
+
+
+async def test_a_tls_trunk_has_to_prove_its_name_and_not_its_address() -> None:
+    made = Edge(trunks={"c": {**TRUNK, "transport": "tls"}})
+    await made.apply()
+    async with asyncio.timeout(LIMIT):
+        while made.edge.find_trunk_flow("c") is None:
+            made.performed.clear()
+            await made.performed.wait()
+    assert made.server_names == [("203.0.113.5", 5061, "sip.example.com")]
+    await made.edge.stop()
 
 
 async def test_calls_that_go_elsewhere_than_registrations_follow_the_configuration() -> None:
