@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from typing import NoReturn
 
 from .crypto import parse_crypto
@@ -165,8 +166,12 @@ class _Reader:
         return _Section(fields[0].lower(), int(port), fields[2].upper(), tuple(fields[3:]), self.address)
 
 
+@lru_cache(maxsize=64)
 def parse(data: bytes) -> Session:
-    """Read a description. Raises ``SdpError`` for anything that cannot be negotiated with."""
+    """Read a description. Raises ``SdpError`` for anything that cannot be negotiated with.
+
+    Few are remembered: setting a call up reads the same bytes several times in a row.
+    """
     if len(data) > MAX_BYTES:
         raise SdpError(f"SDP of {len(data)} bytes, at most {MAX_BYTES} are read")
     text = data.decode("utf-8", "replace").replace("\r\n", "\n").replace("\r", "\n")
