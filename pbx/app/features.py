@@ -15,6 +15,7 @@ from pbx.app.sessions.base import Session
 from pbx.app.sessions.dial import Dial
 from pbx.app.sessions.flow import FlowSession
 from pbx.app.sessions.parked import Parked
+from pbx.app.sessions.room import Room
 from pbx.call.model import Call, Leg
 from pbx.call.routing import Feature
 from pbx.core.destination import Destination
@@ -78,6 +79,8 @@ class Features:
         """Destinations that are features. None: there is no such, or the call is over already."""
         if target.kind == "park":
             return self._plan_parking(call, target.name, anchor, by)
+        if target.kind == "conference":
+            return self._plan_room(call, target.name, anchor)
         extension = self._ex.settings.configuration.extensions.get(target.name)
         if target.kind == "voicemail" and extension is not None and extension.voicemail is not None:
             key = self._ex.ids.token("f")
@@ -107,6 +110,23 @@ class Features:
                 if isinstance(session, Parked):
                     found[session.slot] = (self._ex.calls[call_id], session)
         return found
+
+    # --- conference -------------------------------------------------------------------------------------------
+
+    def _plan_room(self, call: Call, number: str, anchor: Leg) -> Plan | None:
+        """The first one's call becomes the room; the others' legs move into it."""
+        ex = self._ex
+        configured = ex.settings.configuration.routes.conferences
+        entry = next((room for room in configured if room.number == number), None)
+        if entry is None or anchor.id in call.talkers:
+            return None
+        for name, sessions in ex.sessions.items():
+            for session in sessions:
+                if isinstance(session, Room) and session.number == number:
+                    if len(session.legs) < entry.max_members:
+                        ex.transfers.enter(call, anchor, ex.calls[name], session)
+                    return None
+        return Plan(Room(call=call.id, legs=[anchor.id], number=number), False)
 
     # --- pickup -----------------------------------------------------------------------------------------------
 

@@ -21,6 +21,7 @@ from pbx.app.sessions.dial import Dial
 from pbx.app.sessions.flow import FlowSession
 from pbx.app.sessions.parked import Parked
 from pbx.app.sessions.queue import Queue
+from pbx.app.sessions.room import Room
 from pbx.app.sessions.talk import Talk
 from pbx.call.model import Call, Leg
 from pbx.events import catalogue as facts
@@ -40,7 +41,7 @@ class KeptCall(msgspec.Struct, kw_only=True):
 
     version: int = VERSION
     call: Call
-    sessions: list[Talk | Dial | Queue | FlowSession | Parked | Click | Announcement] = []
+    sessions: list[Talk | Dial | Queue | FlowSession | Parked | Room | Click | Announcement] = []
     dialogs: dict[str, dict[str, Any]] = {}
     """Confirmed SIP dialogs by leg."""
     gateway: str = ""

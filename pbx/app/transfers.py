@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from pbx.app.sessions.dial import Dial
 from pbx.app.sessions.parked import Parked
+from pbx.app.sessions.room import Room
 from pbx.app.sessions.talk import Talk
 from pbx.call.model import Call, Leg
 from pbx.events import catalogue as facts
@@ -103,6 +104,12 @@ class Transfers:
         moved = self._move(call, leg, other_call)
         parked.pick_up(self._ex, other_call, moved)
         self._ex.end_call(call, cause=16, reason="fetched a parked call")
+
+    def enter(self, call: Call, leg: Leg, other_call: Call, room: Room) -> None:
+        """``leg`` dialled the conference room that ``other_call`` is."""
+        moved = self._move(call, leg, other_call)
+        room.enter(self._ex, other_call, moved)
+        self._ex.end_call(call, cause=16, reason="entered a conference room")
 
     # --- INVITE with Replaces ---------------------------------------------------------------------------------
 

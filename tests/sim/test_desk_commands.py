@@ -209,3 +209,19 @@ def test_what_agents_may_not(room: Room) -> None:
     room.refuse(cti.ClearConnection(call=call.id, leg=room.leg(call, TRUNK)), "forbidden", LINA)
     room.refuse(cti.SetAgentState(state="not_ready", reason="never heard of"), "unknown_object", LINA)
     room.close()
+
+
+def test_a_conference_room(room: Room) -> None:
+    """Each hears all but himself; who is alone hears music; the room ends with the last one."""
+    for number in ("1001", "1004", "1003"):
+        phone = room.phones[number]
+        phone.at(room.world.now, lambda phone=phone: phone.call("3000"))
+        room.world.run(2)
+    (call,) = room.node.switch.exchange.calls.values()
+    parties = (ONE, FOUR, THREE)
+    assert all(room.hears(call, a, b) for a in parties for b in parties if a != b)
+    for number in ("1001", "1003"):
+        room.phones[number].at(room.world.now, room.phones[number].hangup)
+    room.world.run(2)
+    assert room.music_at(call, FOUR)
+    room.close()
