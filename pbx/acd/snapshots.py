@@ -163,7 +163,8 @@ def _at(ago: float | None, base: float) -> float | None:
 
 def _restore_queue(queue: Queue, saved: dict[str, Any], base: float) -> None:
     queue.open, queue.closed_for = saved["open"], saved["closed_for"]
-    queue.hours = None if saved["hours"] is None else (saved["hours"][0], saved["hours"][1])
+    hours = saved.get("hours")
+    queue.hours = None if hours is None else (hours[0], hours[1])
     queue.turns = saved["turns"]
     queue.gaps, queue.gap_mean = saved["gaps"], saved["gap_mean"]
     queue.handled, queue.handling_mean = saved["handled"], saved["handling_mean"]
