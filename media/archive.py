@@ -95,7 +95,7 @@ def _write_sidecar(source: Path, finished: Path, final: Path, target: Target) ->
     if "sha256" in content:
         content["original_sha256"] = content["sha256"]
     content |= {
-        "path": str(final),
+        "file": final.name,
         "format": target,
         "size_bytes": finished.stat().st_size,
         "sha256": wav.hash_file(finished),

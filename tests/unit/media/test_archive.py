@@ -23,7 +23,7 @@ def make_recording(folder: Path, format: wav.Format = "pcm16") -> Path:
         data = bytes(np.random.default_rng(1).integers(0, 256, 48_000).astype(np.uint8))
     path = folder / "call.wav"
     path.write_bytes(wav.build_header(format, 2, 8000, len(data)) + data)
-    wav.write_sidecar(path, {"caller": "1001", "sha256": wav.hash_file(path), "path": str(path)})
+    wav.write_sidecar(path, {"caller": "1001", "sha256": wav.hash_file(path), "file": path.name})
     return path
 
 
@@ -40,7 +40,8 @@ def test_both_channels_are_still_there(tmp_path: Path, target: Target) -> None:
     assert listen.tone_present(sound.right, sound.rate, 1000, 0.2, 2.8) > 0.98
     beside = json.loads((tmp_path / f"call.{target}.json").read_text())
     assert beside["sha256"] == hashlib.sha256(smaller.read_bytes()).hexdigest()
-    assert (beside["original_sha256"], beside["caller"], beside["format"]) == (digest, "1001", target)
+    assert (beside["original_sha256"], beside["caller"]) == (digest, "1001")
+    assert (beside["file"], beside["format"], beside["size_bytes"]) == (smaller.name, target, smaller.stat().st_size)
     assert sorted(path.name for path in tmp_path.iterdir()) == [smaller.name, f"{smaller.name}.json"]
 
 
