@@ -1,4 +1,5 @@
-"""What SIP costs in call control's CPU: a B2BUA call on both legs, and a REGISTER with digest, without sockets.
+"""What SIP costs in call control's CPU: a B2BUA call on both legs, and a REGISTER with digest, without sockets; and
+what a call costs in the whole switch (tools.bench_switch).
 
     python -m tools.bench_sip [--calls 2000] [--registers 2000] [--json FILE] [--profile]
 
@@ -29,6 +30,7 @@ from pbx.sip.policy import Challenge, Trusted
 from pbx.sip.registrar import Registrar
 from pbx.sip.stack import Stack
 from pbx.sip.wire import read_packet
+from tools.bench_switch import measure_switch
 
 CALLER, SERVER, CALLEE = "192.0.2.1", "192.0.2.2", "192.0.2.3"
 CODECS = (sdp.Format("PCMU", 0), sdp.Format("PCMA", 8))
@@ -224,8 +226,9 @@ def main() -> None:
     args = parser.parse_args()
     profiler = cProfile.Profile() if args.profile else None
     result = measure(args.calls, profiler) | measure_registers(args.registers, profiler)
+    result |= measure_switch(max(1, args.calls // 2))
     for name, value in result.items():
-        print(f"{name:22} {value}")
+        print(f"{name:28} {value}")
     if args.json:
         with open(args.json, "w", encoding="utf-8") as file:
             json.dump(result, file, indent=2)
