@@ -53,7 +53,7 @@ apt: ## the system packages of the tests
 	PYTHON=$(PYTHON) tools/install-apt.sh test
 
 # --- gates --------------------------------------------------------------------------------------------------------
-.PHONY: lint types imports check test quick cov
+.PHONY: lint types imports check test quick sim cov
 lint: dev ## ruff (rules and format) and codespell
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -73,12 +73,19 @@ test: apt check ## everything: system packages, gates, all tests
 quick: dev ## the tests alone, with what is installed
 	$(BIN)/pytest -n auto $(PYTEST)
 
+sim: dev ## the whole switch in virtual time: a thousand calls for each of twenty seeds
+	TANDEM_SIM_CALLS=1000 $(BIN)/pytest -n auto --timeout 900 tests/sim/test_whole_switch.py
+
 cov: dev ## branch coverage
 	$(BIN)/pytest -n auto --cov --cov-report=term --cov-report=html:build/htmlcov $(PYTEST)
 
 # --- run ----------------------------------------------------------------------------------------------------------
 .PHONY: demo serve
-demo: build ## a call centre on this machine, calling itself (KEEP=1 leaves it running)
+$(VENV)/.demo: $(VENV)/.runtime
+	$(ALONE) TANDEM_ENGINE=none $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-build-isolation -e '.[demo]'
+	touch $@
+
+demo: build $(VENV)/.demo ## a call centre on this machine, calling itself (KEEP=1 leaves it running)
 	KEEP=$(KEEP) $(BIN)/python -m tools.demo
 
 serve: build ## the server with config/

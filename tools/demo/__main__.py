@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import importlib.util
 import os
 import shutil
 import sys
@@ -203,6 +204,12 @@ def _tell_how_to_dial(console: Console, story: Story) -> None:
 
 
 if __name__ == "__main__":
+    if importlib.util.find_spec("pjsua2") is None:
+        version = f"{sys.version_info.major}.{sys.version_info.minor}"
+        sys.exit(
+            f"The demonstration's phones are pjsua2, whose wheels are for Python 3.11 and 3.12 on x86-64; this is {version}. "
+            "Try: make PYTHON=python3.12 demo"
+        )
     try:
         status = asyncio.run(main())
     except KeyboardInterrupt:
