@@ -125,9 +125,11 @@ class Server:
             epoch=epoch,
             perform=self._perform_edge,
             set_server_name=self.transports.set_server_name,
+            close_flow=self.transports.close_flow,
         )
         local = self._identity(configuration)
         self.edge.build(configuration, local)
+        self.transports.set_shut_out(self.edge.guard.is_shut_out)
         stack = self._make_stack(configuration, secrets)
         switch = Switch(
             _settings(configuration, secrets),

@@ -51,6 +51,8 @@ class Connections:
         self._by_peer: dict[tuple[str, str, int], int] = {}
         self._per_host: dict[str, int] = {}
         self._used_as: dict[int, set[Flow]] = {}
+        self.is_shut_out: Callable[[str], bool] = lambda host: False
+        """Whether connections from an address are refused."""
         self.is_in_use: Callable[[Flow], bool] = lambda flow: False
         """Whether a registration or a call depends on a connection."""
         self._count = 0
@@ -88,6 +90,8 @@ class Connections:
         count = self._per_host.get(flow.host, 0)
         if not connection.outgoing:
             limits = self._limits
+            if self.is_shut_out(flow.host):
+                return False
             if len(self._by_number) >= limits.connections or count >= limits.connections_per_host:
                 log.warning("sip.connection_refused", peer=flow.host, reason="too many connections")
                 return False

@@ -35,7 +35,8 @@ NOISE = frozenset(("banned", "denied", "flood", "scanner", "keep-alive"))
 
 class SipEdge:
     """``perform`` carries out outputs of the edge's machines that come outside of the stack's turns;
-    ``set_server_name(address, port, name)`` tells what name a TLS server of a trunk has to prove."""
+    ``set_server_name(address, port, name)`` tells what name a TLS server of a trunk has to prove; ``close_flow`` ends
+    the connection of somebody who is shut out."""
 
     def __init__(
         self,
@@ -47,6 +48,7 @@ class SipEdge:
         epoch: float,
         perform: Callable[[Sequence[Output]], None],
         set_server_name: Callable[[str, int, str], None] = lambda host, port, name: None,
+        close_flow: Callable[[Flow], None] = lambda flow: None,
     ) -> None:
         self._ids = ids
         self._registrar = registrar
@@ -54,6 +56,7 @@ class SipEdge:
         self._epoch = epoch
         self._perform = perform
         self._set_server_name = set_server_name
+        self._close_flow = close_flow
         self._watch = NameWatch(resolver, self._resolved)
         self._configuration: Configuration
         self._hep: HepSender | None = None
@@ -110,6 +113,8 @@ class SipEdge:
         self.counters.dropped(dropped)
         if dropped.reason in NOISE:
             self.ladder.forget_last()
+            if dropped.flow.connection and dropped.reason in ("banned", "denied"):
+                self._close_flow(dropped.flow)
         else:
             self.ladder.note_drop(dropped)
 

@@ -186,6 +186,10 @@ class SipTransports:
         """Who says whether a connection that has fallen silent is still needed."""
         self._connections.is_in_use = is_in_use
 
+    def set_shut_out(self, is_shut_out: Callable[[str], bool]) -> None:
+        """Who says from which addresses connections are refused."""
+        self._connections.is_shut_out = is_shut_out
+
     def connection_count(self) -> int:
         return len(self._connections)
 

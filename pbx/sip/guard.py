@@ -136,6 +136,13 @@ class SourceGuard:
                 return "scanner"
         return ""
 
+    def is_shut_out(self, host: str) -> bool:
+        """Whether a connection from there is not even to be taken."""
+        if not self._rules.enabled:
+            return False
+        key, verdict = self._keys.get(host) or self._classify(host)
+        return verdict == "denied" or (verdict != "trusted" and key in self._bans)
+
     def drain(self) -> Sequence[Output]:
         if not self._alerts:
             return ()

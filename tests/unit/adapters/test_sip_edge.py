@@ -43,11 +43,13 @@ class Edge:
     def __init__(self, **parts: object) -> None:
         self.outputs: list[Output] = []
         self.performed = asyncio.Event()
+        self.closed: list[Flow] = []
         self.server_names: list[tuple[str, int, str]] = []
         ids = SeededIds(1)
         self.edge = SipEdge(
             ids, Registrar(), Resolver(ids.uniform, Names()), clock=asyncio.get_running_loop().time, epoch=1e9,
             perform=self.perform, set_server_name=lambda *name: self.server_names.append(name),
+            close_flow=self.closed.append,
         )  # fmt: skip
         self.configure(**parts)
         self.edge.build(self.configuration, LOCAL)
@@ -143,6 +145,11 @@ async def test_noise_leaves_the_ladder_and_reasons_stay() -> None:
 
 async def test_bans_by_hand() -> None:
     made = Edge()
+    connection = Flow("tcp", "192.0.2.66", 5060, "tcp", 7)
+    made.edge.on_dropped(Dropped(flow=connection, reason="flood"))
+    assert made.closed == []
+    made.edge.on_dropped(Dropped(flow=connection, reason="banned"))
+    assert made.closed == [connection]
     (ban,) = made.edge.bans({"ban": "192.0.2.66", "seconds": "60", "reason": "rude"})
     assert (ban["source"], ban["reason"]) == ("192.0.2.66", "rude")
     assert made.edge.bans({"lift": "192.0.2.66"}) == []

@@ -110,6 +110,17 @@ async def test_connections_of_one_host_are_limited() -> None:
             await finish(writer)
 
 
+async def test_connections_of_the_banned_are_refused() -> None:
+    async with Recorder(TCP) as sip:
+        sip.transports.set_shut_out(lambda host: host == "127.0.0.1")
+        reader, writer = await connect(sip)
+        with pytest.raises((asyncio.IncompleteReadError, ConnectionError)):
+            await read(reader, 1)
+        await finish(writer)
+        assert sip.transports.connection_count() == 0
+        assert sip.closed == []
+
+
 async def test_a_peer_that_does_not_read_is_cut() -> None:
     async with Recorder(TCP) as sip:
         _, writer = await connect(sip)

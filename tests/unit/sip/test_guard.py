@@ -68,6 +68,8 @@ def test_wrong_credentials_ban_for_a_time() -> None:
     assert guard.admit(INVITE, flow(), 0.0) == ""
     assert kinds(fail(guard, 1)) == ["wrong_credentials", "banned"]
     assert guard.admit(INVITE, flow(), 1.0) == "banned"
+    assert guard.is_shut_out("198.51.100.9")
+    assert not guard.is_shut_out("198.51.100.10")
     assert guard.admit(INVITE, flow("198.51.100.10"), 1.0) == ""
     deadline = guard.next_deadline()
     assert deadline is not None
@@ -107,6 +109,7 @@ def test_a_new_trunk_is_let_out_of_its_ban() -> None:
 def test_denied_networks_get_no_answer() -> None:
     guard = SourceGuard(GuardRules(deny=("198.51.100.0/24",)))
     assert guard.admit(INVITE, flow(), 0.0) == "denied"
+    assert guard.is_shut_out("198.51.100.200")
 
 
 def test_ipv6_neighbours_are_one_source() -> None:
