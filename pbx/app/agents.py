@@ -13,6 +13,11 @@ from pbx.events import catalogue as facts
 if TYPE_CHECKING:
     from pbx.app.exchange import Exchange
 
+PREFERRED_S = 30.0
+"""A call waits so long for the agents it prefers, while one of them is at work."""
+MAX_REMEMBERED = 10_000
+"""Callers whose last agent is known."""
+
 
 class AgentControl:
     def __init__(self, ex: Exchange) -> None:
@@ -21,6 +26,8 @@ class AgentControl:
         """Call and time of every open offer."""
         self._direct: dict[str, str] = {}
         """Agents who are busy with a call of no queue, and the leg."""
+        self._last: dict[str, tuple[str, float]] = {}
+        """Who spoke with a caller last, and when; the oldest first."""
 
     def take(self, outputs: Sequence[Any]) -> None:
         self._ex.inbox.extend(outputs)
@@ -33,6 +40,7 @@ class AgentControl:
         call.entries += 1
         # An agent may still hold the call's first item while the call is sent to a queue again.
         session.item = call.id if call.entries == 1 else f"{call.id}#{call.entries}"
+        preferred = session.agents or self._last_agent(call.caller, entry.last_agent if entry is not None else 0.0)
         item = acd.WorkItem(
             id=session.item,
             caller=call.caller,
@@ -41,8 +49,8 @@ class AgentControl:
             vip=call.data.get("vip", "") not in ("", "0", "no", "false"),
             skills=session.skills,
             language=session.language,
-            preferred_agents=session.agents,
-            preferred_s=30.0 if session.agents else 0.0,
+            preferred_agents=preferred,
+            preferred_s=PREFERRED_S if preferred else 0.0,
             data=dict(call.data),
         )
         if entry is not None and entry.calendar is not None:
@@ -50,6 +58,19 @@ class AgentControl:
             reason: Literal["closed", "holiday"] = "holiday" if state == "holiday" else "closed"
             self.take(ex.acd.set_hours(session.queue, state == "open", ex.now, reason))
         self.take(ex.acd.enqueue(item, session.queue, ex.now))
+
+    def remember(self, caller: str, agent: str) -> None:
+        """``agent`` speaks with ``caller``."""
+        if caller == "anonymous":
+            return
+        self._last.pop(caller, None)
+        self._last[caller] = agent, self._ex.now
+        if len(self._last) > MAX_REMEMBERED:
+            del self._last[next(iter(self._last))]
+
+    def _last_agent(self, caller: str, within: float) -> tuple[str, ...]:
+        agent, at = self._last.get(caller, ("", 0.0))
+        return (agent,) if agent and self._ex.now - at <= within else ()
 
     def withdraw(self, item: str, reason: acd.LeaveReason) -> None:
         if self._ex.acd.view_item(item, self._ex.now) is not None:

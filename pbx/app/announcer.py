@@ -82,6 +82,14 @@ class Announcer:
             return ()
         return (self.prompt(entry.greeting, entry.language or language),)
 
+    def queue_prompt(self, queue: str, language: str, played: int) -> PlayItem | None:
+        """The next of the prompts that are played in turn while callers wait; ``played``: how many were."""
+        entry = self._ex.settings.configuration.queues.get(queue)
+        if entry is None or not entry.announcements.prompts:
+            return None
+        prompts = entry.announcements.prompts
+        return self.prompt(prompts[played % len(prompts)], entry.language or language)
+
     def prompt(self, prompt: Prompt, language: str) -> PlayItem:
         """A prompt of the configuration: its recording in ``language`` where there is one, else its text spoken."""
         tag = self._tag(language)

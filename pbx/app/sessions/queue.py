@@ -39,6 +39,7 @@ class Queue(Session, kw_only=True):
     language: str = ""
     agents: tuple[str, ...] = ()
     """Preferred ones."""
+    prompts_played: int = 0
     offers: dict[str, list[str]] = {}
     """Legs that ring, by offer."""
 
@@ -49,11 +50,33 @@ class Queue(Session, kw_only=True):
         anchor = call.legs[self.anchor]
         ex.legs.answer(anchor)
         self._wait(ex, call)
+        self._set_prompt_timer(ex, call)
         ex.agents.enqueue(call, self)
 
     def _wait(self, ex: Exchange, call: Call) -> None:
-        call.legs[self.anchor].waiting = f"music:{ex.settings.queue_music(self.queue)}"
+        """What the caller hears: music, or ringback while a phone rings for him, if the queue wants it so."""
+        entry = ex.settings.configuration.queues.get(self.queue)
+        ringing = entry is not None and entry.ringback and self._is_ringing(call)
+        call.legs[self.anchor].waiting = "ringback" if ringing else f"music:{ex.settings.queue_music(self.queue)}"
         ex.touch(call)
+
+    def _is_ringing(self, call: Call) -> bool:
+        return any(call.legs[leg].state == "alerting" for legs in self.offers.values() for leg in legs)
+
+    def _set_prompt_timer(self, ex: Exchange, call: Call) -> None:
+        entry = ex.settings.configuration.queues.get(self.queue)
+        if entry is not None and entry.announcements.prompts:
+            ex.set_timer(call, self, "prompt", max(entry.announcements.prompt_interval, 1.0))
+
+    def timer(self, ex: Exchange, call: Call, name: str) -> None:
+        """The next of the queue's prompts, unless something else is being said."""
+        anchor = call.legs[self.anchor]
+        if name == "prompt" and not anchor.player:
+            item = ex.announcer.queue_prompt(self.queue, self.language or call.language, self.prompts_played)
+            if item is not None:
+                self.prompts_played += 1
+                ex.play(call, anchor, (item,))
+        self._set_prompt_timer(ex, call)
 
     # --- what the ACD says --------------------------------------------------------------------------------------
 
@@ -88,6 +111,7 @@ class Queue(Session, kw_only=True):
             ex.legs.hangup(
                 call.legs[leg], cause=26 if taken else 19, reason="Call completed elsewhere" if taken else ""
             )
+        self._wait(ex, call)
 
     def assigned(self, ex: Exchange, call: Call, event: Assigned) -> None:
         legs = self.offers.pop(event.offer, [])
@@ -102,6 +126,7 @@ class Queue(Session, kw_only=True):
             return
         self._stop_waiting(ex, call)
         call.agents.append(event.agent)
+        ex.agents.remember(call.caller, event.agent)
         ex.replace(
             call,
             self,
@@ -129,6 +154,7 @@ class Queue(Session, kw_only=True):
         if leg.state == "dialing":
             leg.state = "alerting"
             ex.log(facts.Delivered(call=call.id, leg=leg.id, device=leg.device, agent=leg.agent))
+            self._wait(ex, call)
 
     def answered(self, ex: Exchange, call: Call, leg: Leg) -> None:
         ex.agents.accept(leg.offer, leg)
