@@ -207,8 +207,8 @@ if __name__ == "__main__":
     if importlib.util.find_spec("pjsua2") is None:
         version = f"{sys.version_info.major}.{sys.version_info.minor}"
         sys.exit(
-            f"The demonstration's phones are pjsua2, whose wheels are for Python 3.11 and 3.12 on x86-64; this is {version}. "
-            "Try: make PYTHON=python3.12 demo"
+            "The demonstration's phones are pjsua2, whose wheels are for Python 3.11 and 3.12 on x86-64; "
+            f"this is {version}. Try: make PYTHON=python3.12 demo"
         )
     try:
         status = asyncio.run(main())
