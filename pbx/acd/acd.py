@@ -309,10 +309,15 @@ class Acd:
     def restore(self, data: dict[str, Any], now: float, downtime_s: float = 0.0) -> list[AnyOutput]:
         """Into a fresh ACD: everyone keeps state and place, and has waited ``downtime_s`` longer.
 
-        Offers are not restored (their phones are asked by ``reconcile``): their items wait at their places, and
-        are offered after ``reconcile`` or the next input. Raises ValueError if the data is of another version.
+        Running offers ring on with their old ids until ``reconcile`` says which do. New ones are made after that, or
+        after the next input. Raises ValueError, KeyError or msgspec.ValidationError for data of another version, and
+        is as fresh as before then.
         """
-        snapshots.restore(self.floor, data, now, downtime_s)
+        snapshots.refuse_used(self.floor)
+        floor = Floor(self.floor.ids)
+        install(floor, self.floor.config)
+        snapshots.restore(floor, data, now, downtime_s)
+        self.floor = floor
         return self._take_out()
 
     def reconcile(self, live_items: Collection[str], live_offers: Collection[str], now: float) -> list[AnyOutput]:

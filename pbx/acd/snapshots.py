@@ -121,12 +121,16 @@ def _save_agent(agent: Agent, now: float) -> dict[str, Any]:
     }
 
 
-def restore(floor: Floor, data: dict[str, Any], now: float, downtime_s: float) -> None:
-    """Put the data on a fresh floor. Raises ValueError if it is of another version or the floor is in use."""
-    if data.get("version") != VERSION:
-        raise ValueError(f"snapshot of version {data.get('version')!r}, expected {VERSION}")
+def refuse_used(floor: Floor) -> None:
+    """Raise ValueError if the floor is in use."""
     if floor.items or floor.holders or any(agent.device for agent in floor.agents.values()):
         raise ValueError("a snapshot is restored into a fresh ACD only")
+
+
+def restore(floor: Floor, data: dict[str, Any], now: float, downtime_s: float) -> None:
+    """Put the data on a fresh floor. Raises ValueError if it is of another version, KeyError where something lacks."""
+    if data.get("version") != VERSION:
+        raise ValueError(f"snapshot of version {data.get('version')!r}, expected {VERSION}")
     base = now - downtime_s
     floor.seq = data["seq"]
     for name, saved in data["queues"].items():

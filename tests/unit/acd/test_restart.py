@@ -173,3 +173,15 @@ def test_only_into_a_fresh_one_and_only_its_own(centre: Centre) -> None:
         centre.acd.restore(data, 1.0)
     with pytest.raises(ValueError, match="version"):
         Acd(centre.config, SeededIds(1)).restore({"version": 99}, 1.0)
+
+
+def test_damaged_data_leaves_it_fresh(centre: Centre) -> None:
+    data = centre.acd.snapshot(centre.now)
+    del data["rounds"][0]["offers"]
+    again = Centre(*QUEUES, agents=AGENTS, ready=False)
+    with pytest.raises(KeyError):
+        again.acd.restore(data, 1.0)
+    assert again.acd.floor.items == {}
+    again.do("log_on", "talks", "", ready=True)
+    again.call("c1")
+    assert again.offered == [("talks", "c1")]
