@@ -60,6 +60,7 @@ class Gathered(NamedTuple):
 def begin(run: Run, what: Gathering, before: tuple[PromptItem, ...] = ()) -> Gathered | None:
     """Ask; ``before`` is played first (what was wrong last time). None: wait for :func:`feed`."""
     run.local.update(digits="", playing="", listening="")
+    run.state.skipped = []
     done = _take_ahead(run, what)
     if done is not None:
         return done

@@ -180,6 +180,20 @@ class Run:
 
     # --- prompts
 
+    def skips_prompt(self) -> bool:
+        """Whether digits typed ahead spare the caller this step's prompt.
+
+        Coming to a step a second time they wait for no menu here: they are dropped, or a loop of prompts would spin.
+        """
+        state = self.state
+        if not state.ahead:
+            return False
+        if state.step in state.skipped:
+            state.ahead, state.skipped = "", []
+            return False
+        state.skipped.append(state.step)
+        return True
+
     def play(self, items: tuple[PromptItem, ...], barge_in: str = "", speech: bool = False, loop: bool = False) -> str:
         """Play prompts; returns the request, or an empty text when there is nothing to play."""
         pieces: list[PlayItem] = []

@@ -37,6 +37,8 @@ class State(msgspec.Struct):
     """Requests without an answer yet: id to kind."""
     ahead: str = ""
     """Digits typed ahead of their menu."""
+    skipped: list[str] = []
+    """Steps whose prompt was left out because of digits typed ahead."""
     secure: bool = False
     gone: bool = False
     """The caller hung up and a recording is still being closed."""

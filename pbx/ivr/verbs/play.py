@@ -32,7 +32,7 @@ start:
     waits = True
 
     def enter(self, run: Run, options: PlayOptions) -> Outcome:
-        if run.state.ahead and options.barge_in:
+        if options.barge_in and run.skips_prompt():
             return "next"
         request = run.play(options.prompt, ALL_DIGITS if options.barge_in else "")
         run.local["playing"] = request

@@ -40,7 +40,7 @@ start:
     waits = True
 
     def enter(self, run: Run, options: SayOptions) -> Outcome:
-        if run.state.ahead and options.barge_in:
+        if options.barge_in and run.skips_prompt():
             return "next"
         items = (PromptItem.model_construct(_fields_set={"say"}, say=options.text),)
         request = run.play(items, ALL_DIGITS if options.barge_in else "")

@@ -95,6 +95,15 @@ def test_digits_typed_ahead_are_bounded_and_kept_for_the_next_menu() -> None:
     assert d.words == ["one"]
 
 
+def test_digits_nobody_asks_for_do_not_make_a_loop_of_prompts_spin() -> None:
+    d = Driver("start:\n  - say: Hold\n  - say: on\n  - goto: start\n").start()
+    d.press("1")
+    assert d.machine.ended == ""
+    assert d.words == ["Hold", "on"], "one round is skipped, then the digit is dropped"
+    d.played()
+    assert d.words == ["Hold", "on", "Hold"]
+
+
 @pytest.mark.parametrize("digit", ["", "12", "x", "٣", "E"])
 def test_what_is_no_digit_is_ignored(digit: str) -> None:
     d = Driver(MENU).start()
