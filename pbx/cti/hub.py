@@ -58,6 +58,8 @@ from .views import make_snapshot, sees_call
 AUTHENTICATE_WITHIN_S = 10.0
 POSITION_EVERY_S = 15.0
 PAGE = 1000
+PAGE_BYTES = 262_144
+"""A client that catches up is sent no more at a time: the shell waits until it has read that."""
 
 
 class HubStats:
@@ -265,6 +267,7 @@ class Hub:
         page = [line for line in lines if peer.position < line.seq <= self.seq]
         if not page or page[0].seq > peer.position + 1:
             return self._bridge_gap(peer, page[0].seq - 1 if page else self.seq)
+        page = _cut_page(page)
         outputs: list[Output] = []
         if peer.subscribe_id is not None:
             outputs += self._send(peer, make_result(peer.subscribe_id, Subscribed(seq=peer.position, resumed=True)))
@@ -461,3 +464,13 @@ class Hub:
     def _close(self, peer: Peer, code: int, reason: str) -> list[Output]:
         self.disconnect(peer.id)
         return [Close(peer.id, code, reason)]
+
+
+def _cut_page(lines: list[Line]) -> list[Line]:
+    """As many lines as may be sent at once, one at least."""
+    size = 0
+    for n, line in enumerate(lines):
+        size += len(line.json)
+        if size > PAGE_BYTES and n:
+            return lines[:n]
+    return lines

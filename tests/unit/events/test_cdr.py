@@ -238,3 +238,75 @@ def test_a_recording_that_never_ends_is_waited_for_only_so_long() -> None:
     for n in range(3600, 3700, 10):
         fold_.apply(Record(n, T + 2 + n + ABANDONED_S - 3600, e.AgentReady(agent="x")))
     assert fold_.open_calls() == {}
+
+
+def test_what_flows_recordings_and_media_add() -> None:
+    detail = fold(
+        (0, e.ServiceInitiated(call="c", device="extension:1", agent="ann", called="110")),
+        offered(1, direction="outbound", device="extension:1"),
+        offered(2),
+        (2, e.Routed(call="c", destination="queue:a", rule="r")),
+        (3, e.Routed(call="c", destination="queue:b", rule="r")),
+        (3, e.FlowEntered(call="c", flow="main", version="2")),
+        (3, e.FlowTagged(call="c", flow="other", tag="x")),
+        (4, e.FlowTagged(call="c", flow="main", tag="vip")),
+        (5, e.FlowLeft(call="c", flow="main", reason="hangup")),
+        (6, e.Diverted(call="c", device="extension:1", destination="extension:2", reason="busy")),
+        (6, e.CallInformation(call="c", data={"a": "1", "b": "2"})),
+        (7, e.CallInformation(call="c", data={"a": ""})),
+        (8, e.RecordingResumed(call="c", recording="none", offset_ms=1)),
+        (9, e.VoicemailLeft(call="c", mailbox="1", path="v.wav", duration_ms=5, caller="100")),
+        ended(10, "no_answer"),
+        (11, e.RecordingFailed(call="c", recording="r1", leg="t", path="a.wav", reason="disk", kept=False)),
+        (
+            12,
+            e.RecordingCompleted(
+                call="c", recording="r2", leg="t", path="b.wav", duration_ms=3000, size_bytes=1, sha256=""
+            ),
+        ),
+        (12, e.MediaQuality(call="c", leg="t", device="d", received=1, lost=0, jitter_ms=1, late=0, duplicates=0)),
+        (
+            13,
+            e.MediaQuality(
+                call="c", leg="t", device="d", received=1, lost=0, jitter_ms=1, late=0, duplicates=0, mos=4.1
+            ),
+        ),
+        ended(14, "answered"),
+    )["c"]
+    assert (detail.destination, detail.direction, detail.outcome) == ("queue:a", "outbound", "no_answer")
+    assert (detail.flows[0].tags, detail.data, detail.voicemails) == (["vip"], {"b": "2"}, ["v.wav"])
+    assert [(r.recording, r.state, r.started_at - T) for r in detail.recordings] == [
+        ("r1", "failed", 11),
+        ("r2", "completed", 9),
+    ]
+    assert detail.mos == {"t": 4.1}
+
+
+def test_unknown_names_change_nothing() -> None:
+    detail = fold(
+        offered(),
+        (1, e.FlowLeft(call="c", flow="main", reason="")),
+        (1, e.QueueLeft(call="c", item="c", queue="q", reason="answered", waited_s=1)),
+        (1, e.OfferEnded(call="c", item="c", queue="q", agent="a", offer="o", result="declined", ringing_s=1)),
+        (1, e.RecordingPaused(call="c", recording="none", offset_ms=1, masked=True)),
+        (1, e.AgentWorkingAfterCall(agent="ann", item="other")),
+        (1, e.AgentWorkingAfterCall(agent="ann", item="c")),
+        (1, e.WrapUpCompleted(agent="ann", item="other")),
+        (1, e.WrapUpCompleted(agent="ann", item="c", disposition="x")),
+        ended(2),
+    )["c"]
+    assert (detail.flows, detail.queues, detail.offers, detail.recordings) == ([], [], [], [])
+    assert all(not talk.disposition for talk in detail.talks)
+
+
+def test_a_queue_that_is_still_open_at_the_end_is_closed_with_the_call() -> None:
+    detail = fold(
+        offered(),
+        (1, e.Queued(call="c", item="c", queue="q", priority=0, position=1)),
+        (2, e.FlowEntered(call="c", flow="main", version="1")),
+        established(3, "a", "extension:1", "ann"),
+        (4, e.Held(call="c", leg="a", device="extension:1")),
+        ended(9),
+    )["c"]
+    assert (detail.queues[0].left_at, detail.queues[0].reason, detail.queues[0].waited_s) == (T + 9, "ended", 8)
+    assert detail.flows[0].left_at == T + 9 and detail.hold_s == 5

@@ -244,3 +244,39 @@ def test_appending_never_waits(open_log: OpenLog, tmp_path: Path) -> None:
     other.execute("ROLLBACK")
     other.close()
     assert log.flush()
+
+
+def test_a_row_the_database_refuses_is_kept_aside_and_the_rest_goes_on(open_log: OpenLog, tmp_path: Path) -> None:
+    watcher = Watcher()
+    log = open_log(f"sqlite:///{tmp_path}/tandem.db", on_durable=watcher.on_durable, on_alarm=watcher.on_alarm)
+    with log.engine.begin() as connection:
+        connection.exec_driver_sql(
+            "CREATE TRIGGER refuse BEFORE INSERT ON events WHEN new.seq = 17 BEGIN SELECT RAISE(ABORT, 'no'); END"
+        )
+    history = make_history(10)
+    log.append(history)
+    watcher.wait(lambda: len(watcher.durable) == len(history))
+    assert watcher.alarms == ["rejected"] and watcher.durable == [record.seq for record in history]
+    assert log.flush()
+    kept = Journal(tmp_path / "journal.rejected")
+    assert [write.seq for write in kept.read_all() if isinstance(write, Line)] == [17]
+    kept.close()
+    assert [line.seq for line in log.reader.read(0, 1000)] == [n for n in range(1, len(history) + 1) if n != 17]
+    with log.engine.connect() as connection:
+        assert connection.exec_driver_sql("SELECT count(*) FROM cdr").scalar() == 10
+
+
+def test_memory_has_an_end_and_says_so(open_log: OpenLog, tmp_path: Path) -> None:
+    watcher = Watcher()
+    log = open_log(f"sqlite:///{tmp_path}/tandem.db", max_journal_bytes=1, max_pending=100, on_alarm=watcher.on_alarm)
+    other = sqlite3.connect(tmp_path / "tandem.db", isolation_level=None)
+    other.execute("BEGIN EXCLUSIVE")
+    history = make_history(40)
+    log.append(history[:60])
+    watcher.wait(lambda: "journal_failed" in watcher.alarms)
+    log.append(history[60:120])
+    log.append(history[120:])
+    watcher.wait(lambda: "lost" in watcher.alarms)
+    other.execute("ROLLBACK")
+    other.close()
+    assert log.flush() and 0 < log.lost < len(history)
