@@ -6,6 +6,7 @@ control socket ``answer_trace`` and ``answer_bans``.
 
 from __future__ import annotations
 
+import asyncio
 import base64
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
@@ -87,9 +88,13 @@ class SipEdge:
         await self._open_hep(configuration.sip.hep)
 
     async def stop(self) -> None:
-        """Unregister at the providers and let go of everything."""
-        self._perform(self.trunks.stop(self._clock()))
+        """Unregister at the providers, giving them a second to challenge that, and let go of everything."""
         await self._watch.stop()
+        self._perform(self.trunks.stop(self._clock()))
+        for _ in range(50):
+            if not self.trunks.is_leaving():
+                break
+            await asyncio.sleep(0.02)
         if self._hep is not None:
             self._hep.close()
             self._hep = None

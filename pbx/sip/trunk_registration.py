@@ -67,7 +67,7 @@ class TrunkRegistration:
     def unregister(self, flow: Flow) -> list[SendRequest]:
         """Take the binding back; its answer does not matter any more."""
         held = self.state in ("registered", "trying") or self.until > 0
-        self.state, self.due, self._expires, self._auth_tries = "ended", None, 0, 0
+        self.state, self.due, self.until, self._expires, self._auth_tries = "ended", None, 0.0, 0, 0
         return [self._make_request(flow)] if held else []
 
     def finish(self, response: Response | None, failure: str, flow: Flow, now: float) -> list[SendRequest]:

@@ -150,6 +150,10 @@ class Trunks:
         self._timers = Timers()
         return outputs
 
+    def is_leaving(self) -> bool:
+        """Whether a provider has still to answer to our unregistering."""
+        return bool(self._leaving)
+
     # --- asking -----------------------------------------------------------------------------------------------------
 
     def names(self) -> list[TrunkSpec]:

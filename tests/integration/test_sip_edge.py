@@ -164,6 +164,12 @@ async def test_registers_is_recognised_and_unregisters(server: Server, provider:
     assert "401" not in answer[:12]
 
 
+async def test_unregisters_when_it_stops_though_that_is_challenged(server: Server, provider: Provider) -> None:
+    await provider.until("REGISTER 200")
+    await server.edge.stop()
+    assert provider.contact.endswith(";expires=0")
+
+
 async def test_a_stranger_is_challenged_and_the_ladder_shows_it(
     server: Server, tmp_path: Path, provider: Provider
 ) -> None:
