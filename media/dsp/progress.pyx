@@ -228,6 +228,7 @@ cdef int progress_step(Progress* progress, const FrameSound* sound) noexcept nog
     progress.off += 1
     if loud:
         progress.foreign += 1
-    if progress.off == RING_OFF and progress.foreign <= EDGES and 17 <= progress.on <= 110:
+    # The last burst of a busy tone that was switched off is no ring.
+    if progress.off == RING_OFF and progress.foreign <= EDGES and 17 <= progress.on <= 110 and progress.bursts < 2:
         return report(progress, PROGRESS_RINGBACK)
     return PROGRESS_NONE

@@ -92,6 +92,11 @@ def test_busy_is_known_within_three_bursts() -> None:
     assert heard[0][2] <= 417 + 3 * 700
 
 
+def test_a_busy_tone_that_stops_is_no_ringback() -> None:
+    call = np.concatenate([play("busy", "cn", 2500), silence(2500)])
+    assert detected(on_the_line(call), "progress") == ["busy"]
+
+
 def test_announcements_with_special_information_tone(speaker: Speaker) -> None:
     call = np.concatenate(
         [play("sit", "us", 1000), silence(200), say(speaker, "The number you have dialled is wrong.")]
