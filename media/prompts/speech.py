@@ -7,6 +7,7 @@ delivers is trimmed and levelled here, so that prompts of different engines soun
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -58,6 +59,10 @@ DEFAULT_VOICES: dict[str, Voice] = {
     "*": Voice(),
 }
 """``*`` takes every language that has no line of its own."""
+
+# Both end up in file names and command lines of engines.
+_LANGUAGE = re.compile(r"[A-Za-z0-9]{1,8}([-_][A-Za-z0-9]{1,8}){0,4}")
+_VOICE = re.compile(r"\w[\w +./:-]{0,99}")
 
 _SAME_LANGUAGE = {"cmn": "zh", "mandarin": "zh", "eng": "en", "zho": "zh", "chi": "zh"}
 
@@ -140,7 +145,11 @@ class Speaker:
     def find_voice(self, language: str, name: str = "") -> Voice:
         """The voice for a BCP 47 tag: of the tag itself, else of its language, else of ``*``.
 
-        :raises PromptError: no voice speaks it."""
+        :raises PromptError: no voice speaks it, or it is no tag, or the name is none of a voice."""
+        if not _LANGUAGE.fullmatch(language):
+            raise PromptError(f"{language[:40]!r} is not a language tag")
+        if name and (not _VOICE.fullmatch(name) or ".." in name):
+            raise PromptError(f"{name[:40]!r} is not the name of a voice")
         tag = language.lower().replace("_", "-")
         primary = tag.split("-")[0]
         primary = _SAME_LANGUAGE.get(primary, primary)

@@ -64,6 +64,15 @@ def test_an_unknown_language_is_an_error_that_names_it(speaker: Speaker) -> None
         Speaker({"en": Voice()}).speak("bonjour", "fr")
 
 
+@pytest.mark.parametrize(
+    ("language", "name"),
+    [("", ""), ("en/../x", ""), ("-x", ""), ("en;rm", ""), ("en", "../secret"), ("en", "-o"), ("en", "a\n")],
+)
+def test_what_could_mislead_an_engine_is_refused(speaker: Speaker, language: str, name: str) -> None:
+    with pytest.raises(PromptError, match="is not"):
+        speaker.speak("hello", language, name)
+
+
 def test_tags_fall_back_from_region_to_language() -> None:
     speaker = Speaker()
     assert speaker.find_voice("zh-Hans-CN").voice == "cmn"
