@@ -23,7 +23,7 @@ BUFFER_BYTES = 4 * 1024 * 1024
 
 
 class UdpEndpoint:
-    """A bound UDP socket. ``on_packet`` gets every datagram that may be SIP; keep-alives are answered here."""
+    """A bound UDP socket. ``on_packet`` gets every datagram that may be SIP; keep-alive pings are answered here."""
 
     def __init__(self, name: str, on_packet: Callable[[bytes, Flow], None], on_failed: Callable[[Flow], None]) -> None:
         self.name = name

@@ -1,4 +1,4 @@
-"""Cutting a TCP or TLS byte stream into SIP messages (RFC 3261 section 18.3) and keep-alives (RFC 5626 section 3.5.1).
+"""Cutting a TCP or TLS byte stream into SIP messages (RFC 3261 section 18.3) and pings (RFC 5626 section 3.5.1).
 
 Pure and incremental: bytes in whatever pieces, messages out. What it holds is bounded by ``FramingLimits``; how long
 an unfinished message may take is judged by the caller with ``unfinished_since``.

@@ -105,7 +105,7 @@ class Ladder:
             last.leg = last.leg or output.leg
 
     def forget_last(self) -> None:
-        """Take the message received last out again: keep-alives and floods would push out what matters."""
+        """Take the message received last out again: keep-alive pings and floods would push out what matters."""
         if self._last is not None and self._entries and self._entries[-1] is self._last:
             self._entries.pop()
             self._bytes -= len(self._last.data) + _OVERHEAD

@@ -24,7 +24,7 @@ MAX_CONTACT: Final = 512
 """Characters of a contact URI; longer ones are refused, so that a binding stays small."""
 MAX_PATH: Final = 8
 FLOW_TIMER: Final = 120
-"""Seconds between keep-alives that we ask of outbound flows (RFC 5626 section 4.4)."""
+"""Seconds between keep-alive pings that we ask of outbound flows (RFC 5626 section 4.4)."""
 
 
 class RegistrarLimits(msgspec.Struct, frozen=True, kw_only=True):
