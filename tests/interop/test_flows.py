@@ -9,6 +9,7 @@ import pytest
 
 pytest.importorskip("pjsua2", reason="its wheels stop at CPython 3.12")
 
+from pbx.ivr.outage import write_outage
 from tests.interop.flow_caller import SPOKEN_HZ, Caller, find_sound, open_office, serve_json, until
 from tools import listen
 
@@ -159,3 +160,51 @@ async def test_card_payment_leaves_no_digits_behind(tmp_path: Path, monkeypatch:
     assert card.encode() not in written, "neither the database nor a log nor a checkpoint holds the card number"
     spoken = listen.find_tone_intervals(sound.left, sound.rate, SPOKEN_HZ, bridge_ms=60)
     assert sound.duration_s - sum(end - start for start, end in spoken) > 3, "the recording is silent in between"
+
+
+async def test_reload_leaves_running_calls_their_version(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    async with open_office(tmp_path, monkeypatch, "main") as office:
+        early, late = Caller(office, "early"), Caller(office, "late")
+        async with early.phone, late.phone:
+            await early.dial("main")
+            await early.press("2")
+            await early.hear("main/recorded")
+            await early.hear("main/main_menu")
+            file = tmp_path / "ivr_flows" / "main" / "flow.yaml"
+            text = file.read_text("utf-8")
+            changed = text.replace("          2: support\n", "          2: goodbye\n          4: support\n")
+            file.write_text(changed, "utf-8")
+            write_outage(file.parent, {"en": "We have a fault.", "zh": "系统故障。"}, "continue")
+            report = await office.server.reload()
+            assert report.applied, report
+            await late.dial("main")
+            assert await until(lambda: "_outage" in office.path(), 10)
+            await early.press("2")
+            await office.wait_for("Queued")
+            await late.hear("main/choose_language")
+            await late.press("2")
+            await late.hear("main/main_menu")
+            await late.press("2")
+            await late.hear("main/goodbye")
+            await late.ended()
+        versions = [event.version for event in office.all("FlowEntered")]
+        assert len(set(versions)) == 2
+        assert len(office.all("Queued")) == 1, "only the early caller still has the way to support"
+
+
+async def test_a_flow_with_an_error_never_goes_live(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    async with open_office(tmp_path, monkeypatch, "survey") as office:
+        file = tmp_path / "ivr_flows" / "survey" / "flow.yaml"
+        file.write_text(file.read_text("utf-8").replace("- play: thanks", "- play: thank"), "utf-8")
+        report = await office.server.reload()
+        assert not report.applied
+        assert ["there is no prompt 'thank'"] == [problem.message for problem in report.problems]
+        caller = Caller(office)
+        async with caller.phone:
+            await caller.dial("survey")
+            await caller.hear("survey/friendly")
+            await caller.press("3")
+            await caller.hear("survey/solved")
+            await caller.press("2")
+            await caller.hear("survey/thanks")
+            await caller.ended()
