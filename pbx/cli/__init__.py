@@ -17,6 +17,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "events": ("pbx.cli.events", "Read the event log."),
     "explain": ("pbx.cli.explain", "Why each agent was offered a call."),
     "ivr": ("pbx.cli.ivr", "Flows: test, call, draw, compare versions."),
+    "kpi": ("pbx.cli.kpi", "Key figures of queues and agents, recomputed from the log."),
     "password": ("pbx.cli.password", "Hash a password for the configuration."),
     "prompts": ("pbx.cli.prompts", "What flows say: list, script, recordings, rendering."),
     "reload": ("pbx.cli.reload", "Let the running server take over a changed configuration."),
