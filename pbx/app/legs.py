@@ -272,6 +272,7 @@ class LegControl:
         choice, settings = self._ex.settings.media_of(leg.device), self._ex.settings
         command = self._ex.media.next_id()
         self._ex.media.configure(leg, negotiation.configure(leg, agreed, command, choice, settings))
+        self._ex.recording.leg_configured(self._ex.calls[leg.call], leg)
 
     def acknowledged(self, call: Call, leg: Leg, event: events.Acknowledged) -> None:
         if event.sdp is not None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
 from media import protocol as media
@@ -14,13 +14,6 @@ if TYPE_CHECKING:
     from pbx.app.exchange import Exchange
 
 
-class RestartRecording(NamedTuple):
-    """A leg whose recorder died is to be recorded again once its media is back."""
-
-    call: str
-    leg: str
-
-
 class RecordingControl:
     def __init__(self, ex: Exchange, root: str) -> None:
         self._ex = ex
@@ -28,6 +21,10 @@ class RecordingControl:
         self.disk = "ok"
         self._calls: dict[str, tuple[str, str, str]] = {}
         """Call, leg and path of every recorder that has not reported its end."""
+        self._interrupted: dict[str, list[str]] = {}
+        """Legs, by call, whose recorder died with its gateway."""
+        self._to_restart: set[str] = set()
+        """Of these, those that are recorded again as soon as they have a port on the new one."""
 
     def blocks_calls(self) -> bool:
         """Whether the disk is full and the administrator wants calls refused then."""
@@ -194,16 +191,18 @@ class RecordingControl:
                 )
 
     def leg_ended(self, call: Call, leg: Leg) -> None:
+        self._to_restart.discard(leg.id)
         for note in call.recordings.values():
             if note.leg == leg.id:
                 self.stop(call, note.id)
 
     def call_cleared(self, call: Call) -> None:
+        self._interrupted.pop(call.id, None)
         self.stop_all(call)
 
     def gateway_lost(self, call: Call) -> None:
         """Its recorders died with it; the files are repaired by the new one. Recording goes on in new files."""
-        legs = []
+        legs = self._interrupted.pop(call.id, [])
         for recording, note in list(call.recordings.items()):
             self._calls.pop(recording, None)
             self._ex.log(
@@ -219,9 +218,13 @@ class RecordingControl:
             if note.state != "stopping":
                 legs.append(note.leg)
         call.recordings = {}
-        for leg in legs:
-            if call.legs[leg].state == "connected":
-                self._ex.inbox.append(RestartRecording(call.id, leg))
+        self._to_restart.update(leg for leg in legs if call.legs[leg].state == "connected")
+
+    def leg_configured(self, call: Call, leg: Leg) -> None:
+        """A leg whose recorder died is back on its new gateway."""
+        if leg.id in self._to_restart:
+            self._to_restart.discard(leg.id)
+            self.start(call, leg)
 
     # --- what became of them ----------------------------------------------------------------------------------
 
@@ -254,8 +257,10 @@ class RecordingControl:
     def finished(self, event: media.RecordingCompleted | media.RecordingFailed) -> None:
         call_id, leg, path = self._calls.pop(event.recording, ("", event.leg, self._relative(event.path)))
         call = self._ex.calls.get(call_id)
-        if call is not None:
-            call.recordings.pop(event.recording, None)
+        note = call.recordings.pop(event.recording, None) if call is not None else None
+        if note is not None and note.state != "stopping" and isinstance(event, media.RecordingCompleted):
+            # Nobody ended it: a new gateway has repaired the file of one that died.
+            self._interrupted.setdefault(call_id, []).append(leg)
         if isinstance(event, media.RecordingCompleted):
             self._ex.log(
                 facts.RecordingCompleted(

@@ -22,7 +22,7 @@ from pbx.app.flows import FlowControl, FlowInput
 from pbx.app.legs import LegControl
 from pbx.app.media import MediaControl
 from pbx.app.outputs import AnyOutput
-from pbx.app.recording import RecordingControl, RestartRecording
+from pbx.app.recording import RecordingControl
 from pbx.app.recovery import Recovery
 from pbx.app.router import Router
 from pbx.app.settings import Settings
@@ -248,11 +248,6 @@ class Switch:
             call = ex.calls.get(event.call)
             if call is not None:
                 ex.clear_call(call)
-            return
-        if isinstance(event, RestartRecording):
-            found = ex.find(event.leg)
-            if found is not None:
-                ex.recording.start(*found)
             return
         handler = _HANDLERS.get(type(event))
         if handler is not None:

@@ -15,7 +15,7 @@ import pytest
 import soundfile
 from ruamel.yaml import YAML
 
-from tests.interop.conftest import CARRIER
+from tests.interop.conftest import CARRIER, Site
 from tools import listen
 from tools.demo import stage
 from tools.demo.desktop import Desktop
@@ -155,3 +155,30 @@ async def test_a_killed_call_control_takes_its_calls_back(tmp_path: Path) -> Non
     info = soundfile.info(path)
     assert info.channels == 2 and abs(info.duration - recording["duration_ms"] / 1000) < 0.1
     assert json.loads(path.with_name(path.name + ".json").read_text())["sha256"] == recording["sha256"]
+
+
+async def test_a_killed_gateway_is_replaced_and_its_calls_go_on(site: Site) -> None:
+    """A new gateway is started, both parties get a re-INVITE to it, and what was recorded can be played."""
+    async with site.phone("caller", 440, address=CARRIER) as caller, site.phone("lina", 1000, user="1001") as lina:
+        await site.register(lina, "1001")
+        caller.do("call", uri=site.uri("01055550101"))
+        await lina.wait("incoming")
+        lina.do("answer")
+        await caller.wait("state", state="CONFIRMED")
+        await asyncio.sleep(2)
+        mark = len(caller.events)
+        (link,) = site.server._links.values()
+        assert link.process_id is not None
+        os.kill(link.process_id, signal.SIGKILL)
+        await caller.wait("media", after=mark)
+        await asyncio.sleep(2.5)
+        caller.do("hangup")
+        await lina.wait("state", state="DISCONNECTED")
+        await asyncio.sleep(0.5)
+    assert site.heard("caller", 1000) > 3.0 and site.heard("lina", 440) > 3.0
+    recordings = sorted((site.folder / "data" / "recordings").rglob("*.wav"))
+    assert len(recordings) == 2, "one file before, one after"
+    for path in recordings:
+        sound = listen.load(path)
+        assert len(sound.channels[0]) / sound.rate > 0.9
+        assert listen.tone_share(sound.channels[0], sound.rate, 440) > 0.7
