@@ -24,6 +24,7 @@ import structlog
 
 from media.codecs.coders import open_coder
 from media.control.dispatcher import Dispatcher
+from media.control.recorders import FULL_BYTES, LOW_BYTES
 from media.control.server import ControlServer
 from media.engine.core import Engine
 from media.prompts.speech import Voice, parse_voices
@@ -51,6 +52,8 @@ class GatewayOptions:
     capacity: int
     token: str
     drain_s: float
+    disk_low: int = LOW_BYTES
+    disk_full: int = FULL_BYTES
     threads: int = 3
 
     def __repr__(self) -> str:
@@ -89,6 +92,8 @@ class Gateway:
             now=time.monotonic,
             wall=time.time,
             chance=chance,
+            disk_low=options.disk_low,
+            disk_full=options.disk_full,
         )
         self._listener: asyncio.Server | None = None
         self._care: asyncio.TimerHandle | None = None
@@ -194,6 +199,8 @@ def parse_options(arguments: list[str]) -> GatewayOptions:
     parser.add_argument("--voices", type=Path, default=None, help="voices file (YAML or JSON)")
     parser.add_argument("--capacity", type=int, default=4000, help="most legs at a time")
     parser.add_argument("--drain", type=float, default=10.0, help="seconds a closed port is kept")
+    parser.add_argument("--disk-low", type=int, default=LOW_BYTES, help="bytes left free that are reported")
+    parser.add_argument("--disk-full", type=int, default=FULL_BYTES, help="bytes left free that stop recording")
     parser.add_argument("--token-file", type=Path, default=None, help="shared secret for TCP control")
     parser.add_argument("--log-format", choices=("console", "json"), default="console")
     given = parser.parse_args(arguments)
@@ -223,6 +230,8 @@ def parse_options(arguments: list[str]) -> GatewayOptions:
         capacity=given.capacity,
         token=token,
         drain_s=given.drain,
+        disk_low=given.disk_low,
+        disk_full=given.disk_full,
     )
 
 

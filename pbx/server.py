@@ -630,6 +630,10 @@ def _gateway_spec(configuration: Configuration, gateway: Gateway, secrets: Secre
         str(configuration.recording_folder().absolute()),
         "--cache",
         str(data / "cache" / "prompts"),
+        "--disk-low",
+        str(configuration.recording.low_watermark),
+        "--disk-full",
+        str(configuration.recording.full_watermark),
         "--log-format",
         configuration.logging.format,
     ]

@@ -16,7 +16,7 @@ from media.control.clips import NAMES, ClipLoader
 from media.control.legs import LegRecord, LegTable, UnknownObject, read_setup
 from media.control.playing import PlayerDesk
 from media.control.quality import estimate_mos
-from media.control.recorders import RecorderDesk
+from media.control.recorders import FULL_BYTES, LOW_BYTES, RecorderDesk
 from media.engine.core import Engine, RingFull
 from media.engine.ports import PortsExhausted
 from media.prompts.errors import PromptError
@@ -86,7 +86,10 @@ class Dispatcher:
         now: Callable[[], float],
         wall: Callable[[], float],
         chance: random.Random,
+        disk_low: int = LOW_BYTES,
+        disk_full: int = FULL_BYTES,
     ) -> None:
+        """``disk_low``, ``disk_full``: bytes left free that are reported, and that stop new recordings."""
         self._engine = engine
         self._executor = executor
         self._emit = emit
@@ -97,7 +100,9 @@ class Dispatcher:
         self._bridges = BridgeDesk(engine, self._legs)
         self._clips = ClipLoader(store, executor)
         self._players = PlayerDesk(engine, self._legs, self._bridges, self._clips, emit, self._update_ears)
-        self.recorders = RecorderDesk(engine, self._legs, self._bridges, recordings, executor, emit, wall)
+        self.recorders = RecorderDesk(
+            engine, self._legs, self._bridges, recordings, executor, emit, wall, disk_low, disk_full
+        )
         self._batches: dict[int, tuple[str, str]] = {}
         self._batch = 0
         self._preparing: set[asyncio.Task[None]] = set()

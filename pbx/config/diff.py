@@ -20,6 +20,8 @@ RESTART = (
     "http.port",
     "notices",
     "prompts",
+    "recording.full_watermark",
+    "recording.low_watermark",
     "rtp",
     "sip.reliable_provisional",
     "sip.session_timer",
