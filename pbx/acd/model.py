@@ -198,7 +198,7 @@ class AcdConfig(msgspec.Struct, frozen=True, kw_only=True):
     """A talk this long is reported, so that it can be checked against the live calls."""
     max_moves: int = 8
     """Queue-to-queue overflows of one item, against circles."""
-    explain_members: int = 50
+    explain_members: int = 20
     """How many agents a kept decision lists at most; 0 keeps only the counts."""
 
 
