@@ -358,3 +358,12 @@ async def test_thousands_of_bent_messages_leave_the_server_well(server: Server, 
     assert (live["calls"], live["sip_legs"], live["sip_dialogs"]) == (0, 0, 0)
     dropped = sum(sample.value for sample in server.edge.samples() if sample.name == "tandem_sip_dropped_total")
     assert dropped > 500
+
+
+async def test_the_ladder_of_a_call_that_is_over(server: Server, provider: Provider) -> None:
+    await ask(server, make_request("INVITE", "sip:4711@127.0.0.1", "over-soon"))
+    await asyncio.to_thread(server.log.flush)
+    (offered,) = (line for line in server.log.read(0) if line.type == "Offered")
+    shown = await run(server, "trace", offered.call)
+    assert re.search(r"\|--INVITE-+>\|", shown.output)
+    assert re.search(r"\|<-+404 unknown_number--\|", shown.output)
