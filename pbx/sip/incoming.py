@@ -16,7 +16,8 @@ from .transactions import Transaction
 from .usage_refer import ReplacesKey
 from .usage_subscribe import Subscriptions
 from .usage_uas import IncomingLeg
-from .wire import NameAddr, Packet, PeerFault, parse_name_addr, parse_uri, split_list
+from .values import escape_breakout
+from .wire import NameAddr, Packet, PeerFault, get_user, parse_name_addr, parse_uri, split_list
 from .writer import format_headers
 
 NEEDS_DIALOG = frozenset(("BYE", "PRACK", "UPDATE", "INFO", "NOTIFY"))
@@ -178,7 +179,7 @@ class Incoming:
                 origin=origin,
                 flow=packet.flow,
                 request=packet.request,
-                called=packet.request.uri.user or "",
+                called=get_user(packet.request.uri),
                 caller=_user_of(caller.uri),
                 caller_name=caller.name,
                 sdp=leg.remote_sdp,
@@ -259,7 +260,7 @@ class Incoming:
         self._endpoint.emit(
             TextMessage(
                 origin=origin,
-                to=packet.request.uri.user or "",
+                to=get_user(packet.request.uri),
                 content_type=packet.header("Content-Type"),
                 body=packet.body,
             )
@@ -282,7 +283,7 @@ def _accepts_sdp(packet: Packet) -> bool:
 
 def _user_of(uri: str) -> str:
     try:
-        return parse_uri(uri).user or ""
+        return get_user(parse_uri(uri))
     except ValueError:
         # A scheme we do not speak in From is legal (RFC 4475 section 3.1.1.8): show what stands before the host.
-        return uri.partition(":")[2].partition("@")[0]
+        return escape_breakout(uri.partition(":")[2].partition("@")[0])

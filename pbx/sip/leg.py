@@ -21,7 +21,7 @@ from .usage_info import receive_info
 from .usage_modify import Modification
 from .usage_refer import Referrals
 from .usage_timer import SessionTimer
-from .wire import Packet
+from .wire import Packet, get_user
 from .writer import clean
 
 _SESSION_ID = re.compile(r"\s*([0-9A-Fa-f]{32})\s*(?:;|\Z)")
@@ -238,7 +238,7 @@ class Leg:
             self.endpoint.emit(
                 TextMessage(
                     origin=self.origin,
-                    to=packet.request.uri.user or "",
+                    to=get_user(packet.request.uri),
                     content_type=packet.header("Content-Type"),
                     body=packet.body,
                 )

@@ -14,7 +14,7 @@ from urllib.parse import unquote
 import msgspec
 from sipmessage import Headers, Request
 
-from .wire import NameAddr, PeerFault, parse_name_addr, parse_params, parse_uri, split_list
+from .wire import NameAddr, PeerFault, get_user, parse_name_addr, parse_params, parse_uri, split_list
 from .writer import clean
 
 MAX_DIVERSIONS = 10
@@ -87,7 +87,7 @@ def read_party(
 def user_of(uri: str) -> str:
     """User part of a SIP or TEL URI; an empty string for one that has none or cannot be read."""
     try:
-        return parse_uri(uri).user or ""
+        return get_user(parse_uri(uri))
     except ValueError:
         return ""
 
@@ -135,7 +135,7 @@ def _find_called(request: Request, called_from: CalledFrom, diverted: tuple[Dive
         found = _addresses(request.headers, "To" if called_from == "to" else "P-Called-Party-ID")
         if found and user_of(found[0].uri):
             return user_of(found[0].uri)
-    return request.uri.user or ""
+    return get_user(request.uri)
 
 
 def read_diversions(headers: Headers) -> tuple[Diverted, ...]:

@@ -9,7 +9,7 @@ from urllib.parse import unquote
 from .bodies import get_content_type
 from .events import Refer, ReferProgress
 from .transactions import Transaction
-from .wire import Packet, PeerFault, parse_name_addr, parse_params, parse_uri, split_list, split_uri_headers
+from .wire import Packet, PeerFault, get_user, parse_name_addr, parse_params, parse_uri, split_list, split_uri_headers
 from .writer import clean, get_reason
 
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ def read_refer_to(packet: Packet) -> tuple[str, str, str]:
         raise PeerFault(400, "Missing Refer-To" if not values else "Repeated Refer-To")
     uri, headers = split_uri_headers(parse_name_addr(values[0]).uri)
     try:
-        user = parse_uri(uri).user or ""
+        user = get_user(parse_uri(uri))
     except ValueError:
         raise PeerFault(416, "Unsupported URI Scheme") from None
     replaces = ""

@@ -12,7 +12,7 @@ from .dialog import Dialog, make_uas_dialog
 from .endpoint import Endpoint
 from .events import Origin, Subscribed, Unsubscribed
 from .transactions import Transaction
-from .wire import Packet, PeerFault
+from .wire import Packet, PeerFault, get_user
 from .writer import clean
 
 PACKAGES = {
@@ -57,7 +57,7 @@ class Subscription:
             name, _, value = part.partition("=")
             if name.strip().lower() == "id":
                 self.event_id = value.strip()
-        self.target = packet.request.uri.user or ""
+        self.target = get_user(packet.request.uri)
         self.accept = tuple(packet.tokens("accept"))
         self.expires_at = 0.0
         self.content_type = ""

@@ -26,6 +26,7 @@ _LENIENT_URI = re.compile(
     r"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._\-]+)(?::(\d{1,5}))?((?:;[^;?\s<>\"]+)*)\Z"
 )
 """What phones send besides the grammar: ``#`` in the user part, host names with underscores or ending in digits."""
+_BREAKOUT = re.compile(r"[<>\"@%\\\s\x00-\x1f\x7f]")
 SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.\-]*:")
 _PARAM = re.compile(r";\s*([^\s=;\"]+)\s*(?:=\s*(\"(?:[^\"\\]|\\.)*\"|[^\s;\"]*)\s*)?")
 
@@ -87,6 +88,21 @@ def parse_uri(text: str) -> URI:
         port=int(port) if port else None,
         parameters=Parameters(**{name: value or None for name, value in parse_params(params).items()}),
     )
+
+
+def get_user(uri: URI) -> str:
+    """The user part, unescaped but for what could break out of a URI or header it is put into again.
+
+    Numbers and names come out as people write them; ``<``, ``>``, ``"``, ``@``, blanks and controls stay escaped.
+    """
+    return escape_breakout(uri.user or "")
+
+
+def escape_breakout(text: str) -> str:
+    """Percent-encode what could end a URI, an address or a header line; everything else stays as it is."""
+    if _BREAKOUT.search(text) is None:
+        return text
+    return _BREAKOUT.sub(lambda match: "".join(f"%{byte:02X}" for byte in match[0].encode()), text)
 
 
 def _cut_uri_headers(text: str) -> tuple[str, str, str]:

@@ -27,6 +27,24 @@ def test_incoming_call_is_described() -> None:
     assert peer.lines() == ["100 INVITE"]
 
 
+@pytest.mark.parametrize(
+    ("user", "caller"),
+    [
+        ("+4930123", "+4930123"),
+        ("*21%2349", "*21#49"),
+        ("1%3E%2C%3Csip:boss%40bank", "1%3E,%3Csip:boss%40bank"),
+        ("a%0D%0AEvil:%20yes", "a%0D%0AEvil:%20yes"),
+        ("%22x%22", "%22x%22"),
+        ("%E5%BC%A0", "张"),
+    ],
+)
+def test_callers_cannot_break_out_of_what_is_made_of_their_names(user: str, caller: str) -> None:
+    peer = Peer()
+    invite = peer.request("INVITE", body=OFFER).replace(b"From: Peer <sip:200@", f"From: Peer <sip:{user}@".encode())
+    peer.receive(invite)
+    assert peer.event(IncomingCall).caller == caller
+
+
 def test_asserted_identity_of_a_phone_is_not_believed() -> None:
     peer = Peer(origin=Origin("extension", "200"))
     peer.call_in("P-Asserted-Identity: <sip:ceo@carrier>")
