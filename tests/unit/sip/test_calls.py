@@ -32,8 +32,8 @@ def test_incoming_call_is_described() -> None:
     [
         ("+4930123", "+4930123"),
         ("*21%2349", "*21#49"),
-        ("1%3E%2C%3Csip:boss%40bank", "1%3E,%3Csip:boss%40bank"),
-        ("a%0D%0AEvil:%20yes", "a%0D%0AEvil:%20yes"),
+        ("1%3E%2C%3Csip%3Aboss%40bank", "1%3E,%3Csip:boss%40bank"),
+        ("a%0D%0AEvil%3A%20yes", "a%0D%0AEvil:%20yes"),
         ("%22x%22", "%22x%22"),
         ("%E5%BC%A0", "张"),
     ],
