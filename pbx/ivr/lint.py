@@ -178,10 +178,11 @@ class _Lint:
                 "lead no_input on, or use `loop` with a limit",
             ),
         ):
-            first = next((s for n, s in self.flow.steps.items() if n in names and n not in told), None)
-            if first is not None and not names & told:
+            found = [step for name, step in self.flow.steps.items() if name in names]
+            asking = [step for step in found if step.verb.silent_branches(step.options) is not None]
+            if found and not names & told:
                 told |= names
-                yield first.mark.problem(message, "a loop with an exit", hint)
+                yield (asking or found)[0].mark.problem(message, "a loop with an exit", hint)
 
     # --- single steps
 

@@ -41,12 +41,22 @@ def load_flow(folder: Path, text: str | None = None) -> tuple[Flow | None, list[
             return None, [Problem(str(file), 1, 1, f"the flow cannot be read: {error}", "a readable file in UTF-8")]
     tree, problems = parse_yaml(text, str(file))
     if tree is None or problems:
+        problems = [_hint_at_quotes(problem, text) for problem in problems]
         return None, problems or [Problem(str(file), 1, 1, "the file is empty", "a flow with nodes")]
     flow, problems = _Builder(folder, text, tree).build()
     outage, wrong = read_outage(folder)
     if flow is None or wrong:
         return None, problems + wrong
     return (flow if outage is None else put_in_front(flow, outage)), []
+
+
+def _hint_at_quotes(problem: Problem, text: str) -> Problem:
+    """YAML takes ``{{`` for the beginning of a mapping; nobody guesses that from what it says."""
+    lines = text.splitlines()
+    line = lines[problem.line - 1] if 0 < problem.line <= len(lines) else ""
+    if "{{" in line and not problem.hint:
+        return problem._replace(hint="put a text with {{ … }} in quotes")
+    return problem
 
 
 def link(flows: Iterable[Flow]) -> dict[str, Flow]:
@@ -191,7 +201,7 @@ class _Builder:
         fields = {field.alias or name for name, field in options.model_fields.items()}
         inner = tree.child(verb) or tree
         if isinstance(inner.value, dict):
-            self.problems += tell_errors(error, inner, fields)
+            self.problems += tell_errors(error, inner, fields, tree.keys[verb])
             return
         self.problems += tell_errors(error, inner if inner.value is not None else Node(None, tree.keys[verb]), fields)
 

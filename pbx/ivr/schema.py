@@ -80,19 +80,22 @@ def shift(mark: Mark, error: ExpressionError, text: str) -> Mark:
     return Mark(mark.file, mark.line, mark.column + error.offset + (1 if quoted else 0), error.length)
 
 
-def tell_errors(error: ValidationError, node: Node, known: Iterable[str]) -> list[Problem]:
-    """A validation error as problems; ``known`` are the keys there are at the top, for suggestions."""
+def tell_errors(error: ValidationError, node: Node, known: Iterable[str], whole: Mark | None = None) -> list[Problem]:
+    """A validation error as problems; ``known`` are the keys there are at the top, for suggestions.
+
+    ``whole``: where to point for what concerns all of it; otherwise at its beginning.
+    """
     problems: list[Problem] = []
     told: set[tuple[int, int]] = set()
     for detail in error.errors():
-        problem = _tell(detail, node, list(known))
+        problem = _tell(detail, node, list(known), whole or node.mark)
         if (problem.line, problem.column) not in told:
             told.add((problem.line, problem.column))
             problems.append(problem)
     return problems
 
 
-def _tell(detail: ErrorDetails, node: Node, known: list[str]) -> Problem:
+def _tell(detail: ErrorDetails, node: Node, known: list[str], whole: Mark) -> Problem:
     path, kind, context = detail["loc"], detail["type"], detail.get("ctx", {})
     last = str(path[-1]) if path else ""
     cause = context.get("error")
@@ -100,7 +103,8 @@ def _tell(detail: ErrorDetails, node: Node, known: list[str]) -> Problem:
         near = suggest(last, known)
         return key_mark(node, path).problem(f"there is no option {last!r} here", near, "")
     if kind == "missing":
-        return mark_of(node, path[:-1]).problem(f"the option {last!r} is missing")
+        place = mark_of(node, path[:-1]) if len(path) > 1 else whole
+        return place.problem(f"the option {last!r} is missing")
     if last == "[key]":
         return key_mark(node, path[:-1]).problem(f"{str(path[-2])!r} is not a proper name", "letters, digits and _")
     mark = mark_of(node, path)

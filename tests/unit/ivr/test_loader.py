@@ -42,7 +42,7 @@ def problems_of(text: str, tmp_path: Path, known: References | None = None) -> l
         ("nodes:\n  a:\n    - sql: {source: b, query: 'DELETE FROM t', into: x, failed: a}\n    - hangup", ["3:31 found 'DELETE FROM t' [a SELECT: flows only read]"]),
         ("nodes:\n  a:\n    - collect: {prompt: w, into: x, pattern: '(a+)+', no_input: {then: a}, no_match: {then: a}}\n    - hangup",
          ["3:46 found '(a+)+' [a pattern without nested repetition and back references]"]),
-        ("nodes:\n  a:\n    - http: {url: 'http://x'}\n    - hangup", ["3:13 the option 'failed' is missing"]),
+        ("nodes:\n  a:\n    - http: {url: 'http://x'}\n    - hangup", ["3:7 the option 'failed' is missing"]),
         ("prompts:\n  hi: {en: Hi, zh: 你好}\nnodes:\n  a: hangup", ["2:16 the flow does not speak 'zh' [one of en]"]),
         ("languages: [zh]\nlanguage: en\nnodes:\n  a: hangup", ["2:11 the flow does not speak 'en' [one of zh]"]),
     ],
@@ -183,3 +183,9 @@ def test_example_of_every_verb_is_sound(name: str, tmp_path: Path) -> None:
     allowed = "there is no flow 'sub'"
     assert [line for line in found if allowed not in line] == []
     assert name in verb.example
+
+
+def test_template_without_quotes_is_hinted_at(tmp_path: Path) -> None:
+    flow, problems = load_flow(tmp_path / "x", "prompts:\n  hi: {en: Hello {{ name }}\nnodes:\n  a: hangup\n")
+    assert flow is None
+    assert problems[0].hint == "put a text with {{ … }} in quotes"
