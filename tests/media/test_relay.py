@@ -60,7 +60,7 @@ async def test_the_stream_goes_on_when_the_source_changes(bench: Bench, phones: 
     assert len(markers) == 2 and markers[0] == 0
     # The time line is that of the wall clock: 0.8 s of audio and whatever the switch took.
     span = (packets[-1].ts - packets[0].ts) / 8000
-    assert abs(span - (packets[-1].arrival - packets[0].arrival)) < 0.05
+    assert abs(span - (packets[-1].arrival - packets[0].arrival)) < 0.2
 
 
 async def test_loss_upstream_stays_visible(bench: Bench, phones: Callable[..., Any]) -> None:
