@@ -23,12 +23,14 @@ names = st.text("abcdefghijklmnopqrstuvwxyz", min_size=1, max_size=8)
 texts = st.text(st.characters(blacklist_categories=["Cs"], blacklist_characters="\r\n"), max_size=30)
 
 
+@settings(deadline=None)
 @given(st.dictionaries(names, texts, min_size=1, max_size=10))
 def test_digest_parameters_survive_quoting(parameters: dict[str, str]) -> None:
     value = "Digest " + ", ".join(f"{name}={quote(text)}" for name, text in parameters.items())
     assert parse_digest(value) == parameters
 
 
+@settings(deadline=None)
 @given(st.one_of(texts, st.text('=,"\\ abDigest:;\t', max_size=60)).map(lambda text: f"Digest {text}"))
 def test_garbage_gives_parameters_or_one_error(value: str) -> None:
     try:
@@ -38,6 +40,7 @@ def test_garbage_gives_parameters_or_one_error(value: str) -> None:
     assert found is None or found
 
 
+@settings(deadline=None)
 @given(st.text('=,"\\ abcrealmtndusenonceuriresponse:;\t', max_size=120))
 def test_no_authorization_header_gets_anybody_in(value: str) -> None:
     server = DigestAuthenticator({"1": make_account("1", "t", "p", Origin("extension", "1"))}, b"k" * 16)
@@ -48,6 +51,7 @@ def test_no_authorization_header_gets_anybody_in(value: str) -> None:
     assert not isinstance(verdict, Authenticated)
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=80), st.booleans())
 def test_stun_answers_never_exceed_bounds(data: bytes, marked: bool) -> None:
     packet = b"\0\1\0\0\x21\x12\xa4\x42" + data if marked else data
@@ -150,6 +154,7 @@ TestRegistrar.settings = settings(max_examples=60, stateful_step_count=30, deadl
 hosts = st.sampled_from([f"198.51.100.{n}" for n in range(6)] + ["2001:db8::1", "2001:db8:0:1::1", "not an address"])
 
 
+@settings(deadline=None)
 @given(
     st.lists(st.tuples(st.sampled_from(["packet", "wrong", "right", "lift", "expire"]), hosts, st.floats(0.0, 30.0)))
 )
@@ -213,6 +218,7 @@ def test_toll_limits_hold_in_any_order(steps: list[tuple[str, int, str, float, s
     assert guard.next_deadline() is None
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=300))
 def test_a_packet_of_garbage_passes_the_guard_without_harm(packet: bytes) -> None:
     guard = SourceGuard()

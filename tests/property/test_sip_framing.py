@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pbx.sip.framing import Framed, FramingLimits, StreamFramer
@@ -24,6 +24,7 @@ def make_message(body: bytes) -> bytes:
     return b"INFO sip:a SIP/2.0\r\nCall-ID: \xe4\xbd\xa0\r\nl: %d\r\n\r\n" % len(body) + body
 
 
+@settings(deadline=None)
 @given(st.lists(bodies, max_size=6), pieces, st.integers(min_value=0, max_value=3))
 def test_chunking_does_not_matter(contents: list[bytes], sizes: list[int], pings: int) -> None:
     messages = [make_message(body) for body in contents]
@@ -37,6 +38,7 @@ def test_chunking_does_not_matter(contents: list[bytes], sizes: list[int], pings
     assert framer.unfinished_since is None
 
 
+@settings(deadline=None)
 @given(st.lists(st.one_of(st.binary(max_size=200), st.sampled_from([b"\r\n", b"\r", b"l: 5\r\n", b"A", b"\r\n\r\n"]))))
 def test_garbage_neither_raises_nor_grows(parts: list[bytes]) -> None:
     limits = FramingLimits(max_message=400, max_head=300)
