@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from media.protocol import File, PlayItem, Speech
 from pbx.config.base import Prompt
+from pbx.config.model import Extension
 from pbx.ivr.speech import language as spoken_forms
 
 if TYPE_CHECKING:
@@ -39,6 +40,11 @@ _TEXTS: dict[str, dict[str, str]] = {
     "forward_off": {"en": "Forwarding is off.", "zh": "呼叫转移已取消。"},
     "calendar_closed": {"en": "Closed by hand.", "zh": "已手动关闭。"},
     "calendar_open": {"en": "Following the calendar again.", "zh": "已恢复按日历营业。"},
+    "mail_subject": {"en": "Voice message from {caller}", "zh": "来自{caller}的语音留言"},
+    "mail_text": {
+        "en": "{name}, you have a voice message of {seconds} seconds from {caller}.",
+        "zh": "{name}，您有一条来自{caller}的语音留言，时长{seconds}秒。",
+    },
     "parked": {"en": "The call is parked at {slot}.", "zh": "电话已停泊在{slot}。"},
     "refused": {"en": "That is not possible.", "zh": "无法完成此操作。"},
     "clock": {
@@ -81,6 +87,12 @@ class Announcer:
         if entry is None or not entry.greeting:
             return ()
         return (self.prompt(entry.greeting, entry.language or language),)
+
+    def mail(self, extension: Extension, caller: str, seconds: float) -> tuple[str, str]:
+        """Text and subject of the e-mail that tells of a voice message."""
+        tag = self._tag(extension.language or "")
+        values = {"name": extension.name, "caller": caller, "seconds": round(seconds)}
+        return _TEXTS["mail_text"][tag].format(**values), _TEXTS["mail_subject"][tag].format(**values)
 
     def queue_prompt(self, queue: str, language: str, played: int) -> PlayItem | None:
         """The next of the prompts that are played in turn while callers wait; ``played``: how many were."""

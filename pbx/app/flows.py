@@ -365,6 +365,10 @@ class FlowControl:
                 caller=output.caller,
             )
         )
+        extension = self._ex.settings.configuration.extensions.get(output.mailbox)
+        if extension is not None and extension.voicemail is not None and extension.voicemail.email:
+            text, subject = self._ex.announcer.mail(extension, output.caller, output.seconds)
+            self._ex.out.append(Notify("email", extension.voicemail.email, text, subject))
 
     def _open_mailbox(self, call: Call, session: FlowSession, output: ivr.OpenMailbox) -> None:
         self._later(call, session, ivr.MailboxClosed(request=output.request))

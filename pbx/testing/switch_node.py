@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 
 from media import protocol as media
-from pbx.app.outputs import AnyOutput, Append, Checkpoint, Note, ToGateway
+from pbx.app.outputs import AnyOutput, Append, Checkpoint, Note, Notify, ToGateway
 from pbx.app.policy import SourcePolicy
 from pbx.app.settings import Settings
 from pbx.app.switch import Switch
@@ -43,6 +43,7 @@ class SwitchNode:
         self.media = FakeMedia()
         self.records: list[Record] = []
         self.notes: list[Note] = []
+        self.notices: list[Notify] = []
         self.done: dict[str, CommandDone] = {}
         self.checkpoints: dict[str, bytes] = {}
         self.registrar = Registrar()
@@ -117,6 +118,8 @@ class SwitchNode:
                 commands.append(output.command)
             elif isinstance(output, Note):
                 self.notes.append(output)
+            elif isinstance(output, Notify):
+                self.notices.append(output)
             elif isinstance(output, CommandDone):
                 self.done[output.request_id] = output
             elif isinstance(output, Checkpoint):

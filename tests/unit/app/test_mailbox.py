@@ -15,7 +15,11 @@ SETTINGS = {
     "locale": {"language": "en"},
     "trunks": {"carrier": {"host": CARRIER, "networks": [CARRIER]}},
     "extensions": {
-        "1001": {"name": "Li Lei", "voicemail": {"max_seconds": "30s"}, "ring_seconds": "10"},
+        "1001": {
+            "name": "Li Lei",
+            "voicemail": {"max_seconds": "30s", "email": "li@example.com"},
+            "ring_seconds": "10",
+        },
         "1002": {"name": "No box"},
     },
     "routes": {
@@ -62,6 +66,8 @@ def test_a_message_is_kept_though_the_caller_just_hangs_up(did: str, hangup_afte
     assert message.caller == "13912345678"
     assert 2000 < message.duration_ms <= (hangup_after - wait) * 1000
     assert [event.flow for event in scene.facts(facts.FlowEntered)] == ["voicemail:1001"]
+    (mail,) = scene.switch.notices
+    assert (mail.to, mail.subject) == ("li@example.com", "Voice message from 13912345678")
     (cleared,) = scene.facts(facts.CallCleared)
     assert cleared.call == message.call
 
