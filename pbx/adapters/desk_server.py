@@ -249,12 +249,12 @@ class DeskServer:
             recent = None
         if recent is not None:
             # The next turn of the loop: a long way to catch up must not keep everybody else waiting.
-            asyncio.get_running_loop().call_soon(self._give_lines, output.peer, recent)
+            asyncio.get_running_loop().call_soon(self._give_lines, output, recent)
             return
         self.spawn(self._read_stored(output))
 
-    def _give_lines(self, peer: int, lines: list[Line]) -> None:
-        self._perform(self.hub.log_read(peer, lines, self._clock()))
+    def _give_lines(self, read: ReadLog, lines: list[Line]) -> None:
+        self._perform(self.hub.log_read(read.peer, read.since, lines, self._clock()))
 
     async def _read_stored(self, output: ReadLog) -> None:
         while output.peer in self._sockets:
@@ -263,7 +263,7 @@ class DeskServer:
             except StorageUnavailable:
                 await asyncio.sleep(RETRY_S)
                 continue
-            self._give_lines(output.peer, lines)
+            self._give_lines(output, lines)
             return
 
     async def _check(self, output: CheckToken) -> None:

@@ -20,7 +20,8 @@ from .actor import Actor
 from .answers import Answers
 from .boards import EVERY_S, Boards
 from .command_book import CommandBook
-from .outputs import CheckToken, Close, Deliver, Output, ReadLog
+from .following import Following, HubStats, Sender
+from .outputs import CheckToken, Close, Output
 from .peer import Forbidden, Peer
 from .permissions import Directory, find_scope
 from .protocol import (
@@ -35,46 +36,22 @@ from .protocol import (
     PARSE_ERROR,
     REQUESTS,
     Authenticate,
-    CallContext,
-    Gap,
     Ping,
-    Position,
     Request,
     RpcId,
     Subscribe,
-    Subscribed,
     TextMessage,
     Unsubscribe,
     Welcome,
     decode_request,
     make_answer,
     make_error,
-    make_event,
     make_notification,
     make_result,
 )
-from .views import make_snapshot, sees_call
 
 AUTHENTICATE_WITHIN_S = 10.0
 POSITION_EVERY_S = 15.0
-PAGE = 1000
-PAGE_BYTES = 262_144
-"""A client that catches up is sent no more at a time: the shell waits until it has read that."""
-
-
-class HubStats:
-    """Counted since the start."""
-
-    __slots__ = ("bytes", "closed_slow", "commands", "events", "frames")
-
-    def __init__(self) -> None:
-        self.events = 0
-        """Durable events that came in."""
-        self.frames = 0
-        """Frames that went out."""
-        self.bytes = 0
-        self.commands = 0
-        self.closed_slow = 0
 
 
 class Hub:
@@ -96,13 +73,13 @@ class Hub:
         self.stats = HubStats()
         self.directory = directory or Directory()
         """In force; changed by ``configure``."""
-        self._wrap = wrap
+        self._sender = Sender(wrap, self.stats)
         self._max_backlog = max_backlog
         self._epoch = epoch
         self._boards = Boards(live)
         self._peers: dict[int, Peer] = {}
         self._next_peer = 1
-        self._index: dict[str, dict[Peer, None]] = {}
+        self._following = Following(live, self._sender)
         self._timers: Timers[str | int] = Timers()
         self._book = CommandBook(self.answers, self.live, lambda: self.directory)
 
@@ -136,7 +113,7 @@ class Hub:
         peer = self._peers.pop(peer_id, None)
         self._timers.cancel(peer_id)
         if peer is not None:
-            self._unfollow(peer)
+            self._following.end(peer)
             peer.state = "closed"
 
     def check_backlog(self, peer_id: int, buffered: int) -> list[Output]:
@@ -203,7 +180,7 @@ class Hub:
         if isinstance(params, Subscribe):
             return self._subscribe(peer, params, id, now)
         if isinstance(params, Unsubscribe):
-            self._unfollow(peer)
+            self._following.end(peer)
             peer.state = "open"
             return self._send(peer, make_result(id, {"seq": self.seq}))
         if isinstance(params, Ping):
@@ -239,119 +216,24 @@ class Hub:
             peer.follow(wanted, self.directory)
         except Forbidden as error:
             return self._send(peer, make_error(id, "forbidden", str(error)))
-        self._unfollow(peer)
-        peer.subscribe_id, peer.seen_calls = id, set()
-        outputs = self._follow_log(peer, wanted)
+        outputs = self._following.begin(peer, wanted.since, id)
         if peer.wallboard:
             self._timers.set("wallboard", self._timers.at("wallboard") or now + EVERY_S)
             outputs += self._send(peer, self._boards.make_first(peer, self.directory, self._epoch + now))
         return outputs
 
-    def _follow_log(self, peer: Peer, wanted: Subscribe) -> list[Output]:
-        if wanted.since is None:
-            return self._go_live(peer, Subscribed(seq=self.seq, resumed=False, snapshot=self._snapshot(peer)))
-        if wanted.since > self.seq:
-            gap = Gap(first=self.seq + 1, last=wanted.since, reason="future")
-            found = Subscribed(seq=self.seq, resumed=False, snapshot=self._snapshot(peer), gap=gap)
-            return self._go_live(peer, found)
-        peer.state, peer.position = "catching_up", wanted.since
-        if wanted.since == self.seq:
-            return self._go_live(peer, Subscribed(seq=self.seq, resumed=True))
-        return [ReadLog(peer.id, peer.position, PAGE)]
-
-    def log_read(self, peer_id: int, lines: Sequence[Line], now: float) -> list[Output]:
-        """A page of the log after the peer's position; lines beyond ``seq`` are left for ``publish``."""
+    def log_read(self, peer_id: int, since: int, lines: Sequence[Line], now: float) -> list[Output]:
+        """The page of the log after ``since`` that ``ReadLog`` asked for."""
         peer = self._peers.get(peer_id)
-        if peer is None or peer.state != "catching_up":
-            return []
-        page = [line for line in lines if peer.position < line.seq <= self.seq]
-        if not page or page[0].seq > peer.position + 1:
-            return self._bridge_gap(peer, page[0].seq - 1 if page else self.seq)
-        page = _cut_page(page)
-        outputs: list[Output] = []
-        if peer.subscribe_id is not None:
-            outputs += self._send(peer, make_result(peer.subscribe_id, Subscribed(seq=peer.position, resumed=True)))
-            peer.subscribe_id = None
-        frames = [self._wrap(make_event(line.json)) for line in peer.choose(page)]
-        if frames:
-            outputs.append(self._deliver(peer, frames))
-        if peer.position < self.seq:
-            return [*outputs, ReadLog(peer.id, peer.position, PAGE)]
-        return outputs + self._go_live(peer, None)
-
-    def _bridge_gap(self, peer: Peer, last: int) -> list[Output]:
-        """Retention deleted what the client has not seen: it is told, and gets a snapshot instead."""
-        if peer.subscribe_id is None:
-            return self._close(peer, CLOSE_RESUBSCRIBE, f"events up to {last} are not kept any more: subscribe again")
-        gap = Gap(first=peer.position + 1, last=last, reason="retention")
-        peer.seen_calls = set()
-        found = Subscribed(seq=self.seq, resumed=False, snapshot=self._snapshot(peer), gap=gap)
-        return self._go_live(peer, found)
-
-    def _go_live(self, peer: Peer, answer: Subscribed | None) -> list[Output]:
-        outputs: list[Output] = []
-        if answer is not None:
-            assert peer.subscribe_id is not None
-            outputs += self._send(peer, make_result(peer.subscribe_id, answer))
-            peer.subscribe_id = None
-        for call_id in sorted(peer.seen_calls):
-            call = self.live.state.calls.get(call_id)
-            if call is not None and sees_call(peer.scope, call):
-                outputs += self._send(peer, make_notification("call", CallContext(seq=self.seq, call=call)))
-        peer.seen_calls = set()
-        peer.state, peer.position = "live", self.seq
-        for topic in peer.topics:
-            self._index.setdefault(topic, {})[peer] = None
+        outputs = self._following.take_page(peer, since, lines) if peer is not None else []
+        if outputs is None:
+            assert peer is not None
+            return self._close(peer, CLOSE_RESUBSCRIBE, "events are not kept any more: subscribe again")
         return outputs
-
-    def _unfollow(self, peer: Peer) -> None:
-        if peer.state != "live":
-            return
-        for topic, peers in [(topic, self._index.get(topic)) for topic in self._followed(peer)]:
-            if peers is not None:
-                peers.pop(peer, None)
-                if not peers:
-                    del self._index[topic]
-
-    def _followed(self, peer: Peer) -> Iterable[str]:
-        return [topic for topic, peers in self._index.items() if peer in peers]
 
     def publish(self, durable: Iterable[tuple[Line, Record]], now: float) -> list[Output]:
         """Events that are on disk, in order; those that are known already are passed over."""
-        frames: dict[Peer, list[bytes]] = {}
-        index = self._index
-        whole = index.get("*")
-        for line, record in durable:
-            if line.seq <= self.live.state.seq:
-                continue
-            self.live.apply(record)
-            self.stats.events += 1
-            groups = [index[topic] for topic in line.topics if topic in index]
-            if whole:
-                groups.append(whole)
-            if not groups:
-                continue
-            frame: bytes | None = None
-            context = self._make_context(line) if line.joined in index else None
-            done: set[Peer] = set()
-            for group in groups:
-                for peer in group:
-                    if peer in done or line.type not in peer.kinds:
-                        continue
-                    done.add(peer)
-                    if frame is None:
-                        frame = self._wrap(make_event(line.json))
-                    if context is not None and line.joined in peer.topics:
-                        frames.setdefault(peer, []).append(context)
-                    frames.setdefault(peer, []).append(frame)
-        return [self._deliver(peer, found) for peer, found in frames.items()]
-
-    def _make_context(self, line: Line) -> bytes | None:
-        """What those who join a call have to know; made before its event is sent, so it shows the call as of it."""
-        call = self.live.state.calls.get(line.call)
-        if call is None:
-            return None
-        return self._wrap(make_notification("call", CallContext(seq=line.seq, call=call)))
+        return self._following.publish(durable)
 
     def broadcast(
         self,
@@ -367,9 +249,9 @@ class Hub:
         wanted = set(queues)
         chosen |= {agent for agent, own in self.directory.agent_queues.items() if not wanted.isdisjoint(own)}
         everybody = not (chosen or wanted or list(teams))
-        frame = self._wrap(make_notification("message", TextMessage(sender=sender, text=text)))
+        frame = self._sender.wrap(make_notification("message", TextMessage(sender=sender, text=text)))
         return [
-            self._deliver(peer, [frame])
+            self._sender.deliver(peer, [frame])
             for peer in self._peers.values()
             if peer.actor is not None and peer.state != "closed" and (everybody or peer.actor.agent in chosen)
         ]
@@ -424,7 +306,7 @@ class Hub:
                 outputs += self._show_boards(now)
             elif self._peers:
                 self._timers.set("position", now + POSITION_EVERY_S)
-                outputs += self._announce_position()
+                outputs += self._following.announce_position(self._peers.values())
         return outputs
 
     def _show_boards(self, now: float) -> list[Output]:
@@ -434,43 +316,15 @@ class Hub:
         wrapped: dict[int, bytes] = {}
         outputs: list[Output] = []
         for peer, frame in self._boards.make_frames(watching, self.directory, self._epoch + now):
-            wrapped[id(frame)] = ready = wrapped.get(id(frame)) or self._wrap(frame)
-            outputs.append(self._deliver(peer, [ready]))
+            wrapped[id(frame)] = ready = wrapped.get(id(frame)) or self._sender.wrap(frame)
+            outputs.append(self._sender.deliver(peer, [ready]))
         return outputs
-
-    def _announce_position(self) -> list[Output]:
-        frame = self._wrap(make_notification("position", Position(seq=self.seq)))
-        found: list[Output] = []
-        for peer in self._peers.values():
-            if peer.state == "live" and peer.position < self.seq:
-                peer.position = self.seq
-                found.append(self._deliver(peer, [frame]))
-        return found
 
     # --- sending --------------------------------------------------------------------------------------------------
 
-    def _snapshot(self, peer: Peer) -> Any:
-        assert peer.actor is not None
-        return make_snapshot(self.live.state, peer.scope, peer.actor.role)
-
     def _send(self, peer: Peer, frame: bytes) -> list[Output]:
-        return [self._deliver(peer, [self._wrap(frame)])]
-
-    def _deliver(self, peer: Peer, frames: list[bytes]) -> Deliver:
-        self.stats.frames += len(frames)
-        self.stats.bytes += sum(map(len, frames))
-        return Deliver(peer.id, frames)
+        return self._sender.send(peer, frame)
 
     def _close(self, peer: Peer, code: int, reason: str) -> list[Output]:
         self.disconnect(peer.id)
         return [Close(peer.id, code, reason)]
-
-
-def _cut_page(lines: list[Line]) -> list[Line]:
-    """As many lines as may be sent at once, one at least."""
-    size = 0
-    for n, line in enumerate(lines):
-        size += len(line.json)
-        if size > PAGE_BYTES and n:
-            return lines[:n]
-    return lines

@@ -117,6 +117,13 @@ class Resuming(RuleBasedStateMachine):
         self.perform(self.hub.receive(client.peer, msgspec.json.encode(request), self.now))
 
     @rule(number=st.integers(0, len(ACTORS) - 1))
+    def subscribe_again_from_where_it_is(self, number: int) -> None:
+        client = self.clients[number]
+        if client.peer is not None and client.position is not None:
+            request = {"jsonrpc": "2.0", "id": "s", "method": "Subscribe", "params": {"since": client.position}}
+            self.perform(self.hub.receive(client.peer, msgspec.json.encode(request), self.now))
+
+    @rule(number=st.integers(0, len(ACTORS) - 1))
     def cut(self, number: int) -> None:
         client = self.clients[number]
         if client.peer is not None:
@@ -135,7 +142,7 @@ class Resuming(RuleBasedStateMachine):
         read = self.reads.pop(0)
         durable = min(len(LINES), self.hub.seq + ahead)
         lines = [line for line, _ in LINES[read.since : min(read.since + size, durable)]]
-        self.perform(self.hub.log_read(read.peer, lines, self.now))
+        self.perform(self.hub.log_read(read.peer, read.since, lines, self.now))
 
     @invariant()
     def nobody_lost_or_repeated_anything(self) -> None:

@@ -9,7 +9,8 @@ import pytest
 
 from pbx.cti.actor import Actor
 from pbx.cti.commands import Accepted, CommandDone, CommandRejected
-from pbx.cti.hub import AUTHENTICATE_WITHIN_S, PAGE, POSITION_EVERY_S, Hub
+from pbx.cti.following import PAGE
+from pbx.cti.hub import AUTHENTICATE_WITHIN_S, POSITION_EVERY_S, Hub
 from pbx.cti.outputs import CheckToken, Close, Deliver, Execute, KeepAnswer, ReadLog
 from pbx.cti.peer import BURST
 from pbx.cti.permissions import Directory
@@ -78,7 +79,7 @@ def catch_up(hub: Hub, log: Log, outputs: list[Any]) -> list[dict[str, Any]]:
     """Serve a peer's reads until it is live."""
     messages = unpack(outputs)
     while reads := [output for output in outputs if isinstance(output, ReadLog)]:
-        outputs = list(hub.log_read(reads[0].peer, log.read(reads[0].since, reads[0].limit), 0.0))
+        outputs = list(hub.log_read(reads[0].peer, reads[0].since, log.read(reads[0].since, reads[0].limit), 0.0))
         messages += unpack(outputs)
     return messages
 
@@ -171,7 +172,7 @@ def test_resume_at_every_point_gives_each_event_once(hub: Hub) -> None:
     (read,) = [output for output in outputs if isinstance(output, ReadLog)]
     early = log.read(0, PAGE)
     assert unpack(log.publish(total), peer) == []
-    messages = unpack(list(hub.log_read(read.peer, early, 0.0)))
+    messages = unpack(list(hub.log_read(read.peer, read.since, early, 0.0)))
     rest = [ReadLog(peer, early[-1].seq, PAGE)]
     messages += catch_up(hub, log, rest)
     assert seqs(messages) == list(range(1, total + 1))
@@ -340,7 +341,7 @@ def test_no_trace_of_peers_that_left(hub: Hub) -> None:
         ask(hub, peer, "Subscribe")
     for peer in peers:
         hub.disconnect(peer)
-    assert len(hub) == 0 and not hub._index
+    assert len(hub) == 0 and not hub._following.topics
     hub.expire(1000.0)
     assert hub.next_deadline() is None
 
@@ -381,3 +382,17 @@ def test_the_wallboard_once_a_second_and_only_what_changed() -> None:
     hub.expire(5.0)
     deadline = hub.next_deadline()
     assert deadline is not None and deadline.reason == "position"
+
+
+def test_a_second_subscription_overtakes_the_first(hub: Hub) -> None:
+    log = Log(hub)
+    log.append(make_history(20, agents=3))
+    log.publish(300)
+    peer = hub.connect(0.0, ROOT)
+    (first,) = ask(hub, peer, "Subscribe", {"since": 200}, id="one")
+    outputs = ask(hub, peer, "Subscribe", {"since": 50}, id="two")
+    (told,) = unpack(outputs)
+    assert told["id"] == "one" and told["error"]["data"]["code"] == "wrong_state"
+    assert hub.log_read(peer, first.since, log.read(first.since, PAGE), 0.0) == []
+    messages = catch_up(hub, log, outputs)
+    assert messages[1]["id"] == "two" and seqs(messages) == list(range(51, 301))
