@@ -33,6 +33,11 @@ def is_reliable(flow: Flow) -> bool:
     return flow.transport != "udp"
 
 
+def is_name(host: str) -> bool:
+    """A host name that the shell has yet to resolve, not an address."""
+    return ":" not in host and not host.replace(".", "").isdigit()
+
+
 class Transaction:
     """One of the four machines, with what its actions need."""
 
@@ -173,6 +178,9 @@ class Transactions:
 
     def receive_response(self, tx: Transaction, packet: Packet) -> bool:
         """A matched response."""
+        if is_name(tx.flow.host) and tx.flow.transport == "udp":
+            # Sent to a name: ACK, CANCEL and retransmissions go where the answer came from (RFC 3263 section 4).
+            tx.flow = packet.flow
         status = packet.status
         what = fsm.RESPONSE_1XX if status < 200 else fsm.RESPONSE_2XX if status < 300 else fsm.RESPONSE_FINAL
         return self.feed(tx, what, packet)

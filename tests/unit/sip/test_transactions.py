@@ -44,6 +44,17 @@ def test_invite_client_timers_a_and_b() -> None:
     peer.assert_idle()
 
 
+def test_what_was_sent_to_a_name_stays_with_the_server_that_answered() -> None:
+    """RFC 3263 section 4."""
+    peer = Peer(flow=Flow("udp", "sip.example.com", 5060, "udp"))
+    invite = peer.call_out()
+    peer.receive(peer.response(invite, 180), FLOW)
+    peer.command(Hangup(leg="out"))
+    assert peer.raw[-1].flow == FLOW and peer.lines()[-1] == "CANCEL"
+    peer.receive(peer.response(invite, 487), FLOW)
+    assert peer.raw[-1].flow == FLOW and peer.lines()[-1] == "ACK"
+
+
 def test_no_retransmission_over_tcp() -> None:
     peer = Peer(flow=TCP)
     peer.call_out()
