@@ -11,6 +11,7 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "announce": ("pbx.cli.ivr_announce", "command", "Put an outage announcement in front of flows, at once."),
     "call": ("pbx.cli.ivr_call", "command", "Call a flow in the terminal with the keyboard."),
     "draw": ("pbx.cli.ivr_draw", "command", "Draw a flow as SVG, with counts of callers."),
+    "hear": ("pbx.cli.ivr_hear", "command", "Try the speech of a menu with a sound file."),
     "rollback": ("pbx.cli.ivr_versions", "rollback", "Put an earlier version of a flow back."),
     "stats": ("pbx.cli.ivr_stats", "command", "Paths, drop-outs and containment from the event log."),
     "test": ("pbx.cli.ivr_test", "command", "Run the test cases of flows on a virtual clock."),

@@ -32,6 +32,15 @@ class MenuOptions(AskingOptions):
         return value
 
 
+def find_said(options: MenuOptions, text: str) -> str | None:
+    """The choice whose phrase is in what was said."""
+    said = text.casefold().replace(" ", "")
+    for key, words in options.speech.items():
+        if any(word.casefold().replace(" ", "") in said for word in words):
+            return key
+    return None
+
+
 class MenuVerb(Verb[MenuOptions]):
     name = "menu"
     options = MenuOptions
@@ -86,11 +95,7 @@ bye:
 
     def _key(self, options: MenuOptions, got: Gathered) -> str | None:
         if got.kind == "speech":
-            said = got.value.casefold().replace(" ", "")
-            for key, words in options.speech.items():
-                if any(word.casefold().replace(" ", "") in said for word in words):
-                    return key
-            return None
+            return find_said(options, got.value)
         return got.value if got.value in options.choices else None
 
     def branches(self, options: MenuOptions) -> Iterator[Branch]:

@@ -7,8 +7,10 @@ import shutil
 from pathlib import Path
 
 import pytest
+import soundfile
 from click.testing import CliRunner, Result
 
+from media.prompts.speech import Speaker
 from pbx.adapters.flow_store import FlowStore
 from pbx.cli import main
 from pbx.events import catalogue as facts
@@ -43,6 +45,21 @@ def test_call_says_what_cannot_be_done() -> None:
     result = run("call", "main", "--flows", str(ROOT / "ivr_flows"), keys="dial busy\nq\n")
     assert "the flow does not wait for dial here" in result.output
     assert run("call", "nothing").exit_code == 1
+
+
+def test_hear(tmp_path: Path) -> None:
+    speaker = Speaker()
+    clip = speaker.speak("operator", "en")
+    speaker.close()
+    soundfile.write(tmp_path / "said.wav", clip.audio, clip.rate)
+    flows = ("--flows", str(ROOT / "ivr_flows"), "--language", "en")
+    result = run("hear", "main", "main_menu", str(tmp_path / "said.wav"), *flows)
+    assert "heard: operator" in result.output and "choice: 0" in result.output
+    assert "no menu with speech" in run("hear", "main", "sales", str(tmp_path / "said.wav"), *flows).output
+    (tmp_path / "no.wav").write_text("x")
+    assert "not readable as audio" in run("hear", "main", "main_menu", str(tmp_path / "no.wav"), *flows).output
+    chinese = run("hear", "main", "main_menu", str(tmp_path / "said.wav"), *flows[:2])
+    assert "pocketsphinx has no model for zh" in chinese.output
 
 
 def test_draw(tmp_path: Path) -> None:
