@@ -57,6 +57,7 @@ class Acd:
             self._leave(agent, "removed", False, now)
         for agent in floor.agents.values():
             agents.settle(floor, agent, now)
+            agents.set_deadline(floor, agent)
         for queue in floor.queues.values():
             agents.watch_presence(floor, queue, now)
         floor.unmatched.extend(sorted(floor.items.values(), key=lambda item: item.place[:2]))

@@ -114,7 +114,7 @@ def _report(
     agent.state, agent.reason, agent.state_item, agent.state_queue = state, reason, item, queue
     agent.state_until = until
     report_state(floor, agent, previous)
-    _set_deadline(floor, agent)
+    set_deadline(floor, agent)
 
 
 def report_state(floor: Floor, agent: Agent, previous: AgentState) -> None:
@@ -136,7 +136,8 @@ def report_state(floor: Floor, agent: Agent, previous: AgentState) -> None:
     )
 
 
-def _set_deadline(floor: Floor, agent: Agent) -> None:
+def set_deadline(floor: Floor, agent: Agent) -> None:
+    """Set the one timer of the agent's state, or none."""
     at = agent.state_until
     if agent.state == "talking":
         at = agent.since + floor.config.talk_check_s
@@ -177,7 +178,7 @@ def restore_presence(floor: Floor, agent: Agent) -> None:
         if not seat.helper:
             seat.queue.logged_on += agent.state != "logged_off"
             seat.queue.active += agent.state not in OFF_DUTY
-    _set_deadline(floor, agent)
+    set_deadline(floor, agent)
 
 
 def is_staffed(queue: Queue, presence: Presence) -> bool:

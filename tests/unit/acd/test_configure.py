@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from pbx.acd.messages import AgentLoggedOff, Overflowed, Queued
-from pbx.acd.model import AcdConfig, SkillNeed
+from pbx.acd.messages import AgentDeadlineMissed, AgentLoggedOff, Overflowed, Queued
+from pbx.acd.model import AcdConfig, ReasonConfig, SkillNeed
 from tests.unit.acd.centre import Centre, make_agent, make_queue
 
 
@@ -85,6 +85,17 @@ def test_counts_stay() -> None:
         centre.do("finished", "ann" if n == 0 else "bob", f"c{n}")
     configure(centre, make_queue(strategy="least_queue_calls"), agents=(make_agent("bob"), make_agent("ann")))
     assert [centre.acd.floor.queues["support"].seats[agent].queue_calls for agent in ("ann", "bob")] == [1, 1]
+
+
+def test_limits_of_reasons_follow() -> None:
+    centre = Centre(agents=(make_agent("ann"),), reasons=(ReasonConfig(name="lunch", limit_s=60.0),))
+    centre.do("set_state", "ann", "not_ready", "lunch")
+    configure(centre, make_queue(), agents=(make_agent("ann"),))
+    centre.wait(100.0)
+    assert centre.find(AgentDeadlineMissed) == [], "no such reason any more, and no limit"
+    configure(centre, make_queue(), agents=(make_agent("ann"),), reasons=(ReasonConfig(name="lunch", limit_s=130.0),))
+    centre.wait(30.0)
+    assert centre.one(AgentDeadlineMissed).lasted_s == 130.0
 
 
 def test_a_channel_that_is_gone() -> None:
