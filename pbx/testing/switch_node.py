@@ -105,6 +105,16 @@ class SwitchNode:
         self._take(self.switch.execute(actor, command, request, now), now)
         return self._drain()
 
+    def happened(self, event: media.AnyEvent, now: float) -> Sequence[Output]:
+        """Something the gateway reports that no double would come up with by itself."""
+        self._take(self.switch.media_happened("local", event, now), now)
+        return self._drain()
+
+    def drain(self, now: float) -> Sequence[Output]:
+        """The server is about to stop."""
+        self._take(self.switch.drain(now), now)
+        return self._drain()
+
     # --- inside -----------------------------------------------------------------------------------------------
 
     def _take(self, outputs: Sequence[AnyOutput], now: float) -> None:

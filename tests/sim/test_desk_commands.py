@@ -10,7 +10,15 @@ from pbx.cti import commands as cti
 from pbx.cti.actor import Actor
 from pbx.events import catalogue as facts
 from pbx.testing.phone import Behaviour
-from tests.sim.test_whole_switch import ADMINISTRATOR, SWITCH, Floor, assert_nothing_left, assert_records_agree, finish
+from tests.sim.test_whole_switch import (
+    ADMINISTRATOR,
+    SWITCH,
+    Floor,
+    Setting,
+    assert_nothing_left,
+    assert_records_agree,
+    finish,
+)
 
 LINA = Actor(user="lina", role="agent", agent="8001", teams=("service",))
 TOM = Actor(user="tom", role="agent", agent="8004", teams=("sales",))
@@ -19,8 +27,8 @@ TOM = Actor(user="tom", role="agent", agent="8004", teams=("sales",))
 class Room(Floor):
     """The floor with agents who answer after a second, and a few short ways."""
 
-    def __init__(self) -> None:
-        super().__init__(1)
+    def __init__(self, setting: Setting | None = None) -> None:
+        super().__init__(1, setting=setting)
         for phone in self.phones.values():
             phone.behaviour = Behaviour(answer_after=1.0, register_every=600)
         self._count = 0

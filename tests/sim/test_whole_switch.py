@@ -36,8 +36,11 @@ ADMINISTRATOR = Actor(user="test", role="administrator")
 AGENTS = {"1001": "8001", "1002": "8002", "1003": "8003", "1004": "8004"}
 
 
+Setting = tuple[Configuration, Mapping[str, IvrFlow]]
+
+
 @lru_cache(maxsize=1)
-def sample() -> tuple[Configuration, Mapping[str, IvrFlow]]:
+def sample() -> Setting:
     configuration = load(ROOT / "config")
     flows, _ = load_folder(configuration.flows)
     return configuration, flows
@@ -46,8 +49,11 @@ def sample() -> tuple[Configuration, Mapping[str, IvrFlow]]:
 class Floor:
     """A call centre: the switch, a carrier, four agents at their phones."""
 
-    def __init__(self, seed: int, conditions: Conditions | None = None) -> None:
-        configuration, flows = sample()
+    other: ScriptedPhone
+    """A second carrier, where a test adds one."""
+
+    def __init__(self, seed: int, conditions: Conditions | None = None, setting: Setting | None = None) -> None:
+        configuration, flows = setting or sample()
         self.random = random.Random(seed)
         self.world = World(Netem(seed, conditions))
         self.node = SwitchNode(configuration, flows, host=SWITCH, seed=seed, start=self.world.now)
