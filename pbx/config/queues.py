@@ -75,8 +75,6 @@ class Announcements(Model):
 class CallbackOptions(Model):
     """A caller may hang up and keep his place."""
 
-    key: Annotated[str, Field(pattern=r"^[0-9*#]$")] | None = None
-    """Pressed while waiting to ask for it."""
     attempts: Annotated[int, Field(ge=1, le=10)] = 3
     """Tries to reach the caller."""
     retry: Seconds = 300.0
@@ -178,6 +176,4 @@ class Queue(Model):
             raise refuse(
                 f"the widening steps of the queue {self.name!r} are out of order", "`after` growing from step to step"
             )
-        if self.callback and self.callback.key in self.keys:
-            raise refuse(f"key {self.callback.key} of the queue {self.name!r} is used twice", "different keys")
         return self
