@@ -1,1 +1,1 @@
-"""The stages of a call's life: each session serves one leg until it hands over to the next."""
+"""Stages of a call: what serves its anchor leg, one file each."""
