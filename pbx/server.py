@@ -19,6 +19,7 @@ from pbx.adapters.backend import HttpBackend
 from pbx.adapters.connections import StreamLimits
 from pbx.adapters.control_socket import ControlSocket
 from pbx.adapters.desk_server import DeskServer, load_live
+from pbx.adapters.edge_memory import EdgeMemory
 from pbx.adapters.flow_services import FlowServices
 from pbx.adapters.gatekeeper import Gatekeeper
 from pbx.adapters.gateway_link import GatewayLink, GatewaySpec, make_command
@@ -80,6 +81,7 @@ class Server:
         self.transports: SipTransports
         self.registrar: Registrar
         self.edge: SipEdge
+        self._edge_memory: EdgeMemory
         self.log: EventLog
         self.desk: DeskServer
         self.backend: HttpBackend
@@ -163,6 +165,7 @@ class Server:
         known = [call for call in self.desk.hub.live.state.calls]
         runtime.perform(switch.take_over(kept, known, VERSION, runtime.clock()))
         await self._start_gateways(configuration, secrets)
+        self._remember_edge(data, epoch)
         await self.edge.configure(configuration, secrets.reveal, local)
         await self._start_http(configuration)
         self._control = ControlSocket(
@@ -212,6 +215,7 @@ class Server:
             await self._control.stop()
         runtime.perform(runtime.switch.end_all(reason, runtime.clock()))
         await self.edge.stop()
+        await self._edge_memory.stop()
         # The BYEs leave and the recorders report before the sockets close.
         await _until(lambda: not runtime.switch.exchange.recording.open, 2.0)
         runtime.state(facts.ServerStopped(reason=reason))
@@ -440,6 +444,15 @@ class Server:
             configuration.recording.retention_days,
             configuration.storage.event_retention,
         )
+
+    def _remember_edge(self, data: Path, epoch: float) -> None:
+        """Bans and what outside calls cost today survive a restart."""
+        guard, toll = self.edge.guard, self.runtime.switch.toll
+        self._edge_memory = EdgeMemory(data / "run" / "edge.json", epoch)
+        kept = self._edge_memory.load()
+        guard.restore(kept.bans, time.monotonic())
+        toll.guard.restore(kept.uses)
+        self._edge_memory.start(lambda: (guard.bans(), toll.uses()))
 
     def _is_in_use(self, flow: Flow) -> bool:
         """Whether a phone is registered, or a leg talks, over a connection."""

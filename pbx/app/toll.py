@@ -17,7 +17,7 @@ from pbx.core.timers import Deadline
 from pbx.events import catalogue as facts
 from pbx.sip.commands import Hangup
 from pbx.sip.events import Output
-from pbx.sip.tollfraud import TollAlarm, TollExceeded, TollGuard
+from pbx.sip.tollfraud import DayUse, TollAlarm, TollExceeded, TollGuard
 
 if TYPE_CHECKING:
     from pbx.app.exchange import Exchange
@@ -47,6 +47,10 @@ class TollDesk:
         self._calendar = configuration.toll_fraud.calendar
         per_party = {f"{_TRUNK}{name}": free for name in configuration.trunks}
         self.guard.configure(limits, configuration.locale.country, per_party=per_party)
+
+    def uses(self) -> list[DayUse]:
+        """What was used today, to be kept over a restart."""
+        return self.guard.uses(self._day())
 
     def check(self, device: str, external: External, call: Call) -> str | None:
         """Why ``device`` may not call ``external`` now, or None. Emergency calls never get here."""

@@ -367,3 +367,15 @@ async def test_the_ladder_of_a_call_that_is_over(server: Server, provider: Provi
     shown = await run(server, "trace", offered.call)
     assert re.search(r"\|--INVITE-+>\|", shown.output)
     assert re.search(r"\|<-+404 unknown_number--\|", shown.output)
+
+
+async def test_bans_survive_a_restart(tmp_path: Path, tandem_home: Path) -> None:
+    folder = tmp_path / "config"
+    (folder / "flows").mkdir(parents=True)
+    (folder / "tandem.yaml").write_text(TANDEM.replace("33100, port_max: 33199", "33400, port_max: 33499"))
+    for begin in (True, False):
+        server = Server(folder)
+        await server.start()
+        bans = server.edge.bans({"ban": "192.0.2.66", "reason": "rude"} if begin else {})
+        await server.stop()
+        assert [(ban["source"], ban["reason"]) for ban in bans] == [("192.0.2.66", "rude")]
