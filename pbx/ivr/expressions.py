@@ -102,7 +102,7 @@ _OPERATORS: dict[type, Callable[..., Any]] = {
     ast.Gt: operator.gt,
     ast.GtE: operator.ge,
     ast.In: lambda item, holder: item in holder,
-    ast.NotIn: lambda item, holder: item not in holder,
+    ast.NotIn: lambda item, holder: item not in holder,  # codespell:ignore notin
     ast.Is: operator.is_,
     ast.IsNot: operator.is_not,
     ast.Not: operator.not_,

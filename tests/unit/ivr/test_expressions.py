@@ -48,7 +48,7 @@ def test_value(source: str, value: object) -> None:
         ("", "the expression is empty", 0),
         ("balance >", "this is not an expression", 9),
         ("  balance.lower()", "there are no methods, only functions", 2),
-        ("1 + lenght(card)", "there is no function 'lenght': did you mean 'len'?", 4),
+        ("1 + lengthy(card)", "there is no function 'lengthy': did you mean 'len'?", 4),
         ("[x for x in rows]", "ListComp is not part of the expression language", 0),
         ("lambda: 1", "Lambda is not part of the expression language", 0),
         ("2 ** 9", "the operator Pow is not part of the expression language", 0),

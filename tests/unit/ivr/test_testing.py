@@ -97,7 +97,7 @@ def test_fails_saying_why(folder: Path, case: str, failure: str) -> None:
 
 def test_wrong_case_files_are_told_with_their_place(folder: Path) -> None:
     (folder / "shop" / "tests" / "a.yaml").write_text(
-        "cases:\n  - name: x\n    steps: [{pres: '1'}]\n  - steps: [{press: '1', hear: x}]\n  - name: y\n    at: soon\n  - 5\n"
+        "cases:\n  - name: x\n    steps: [{preß: '1'}]\n  - steps: [{press: '1', hear: x}]\n  - name: y\n    at: soon\n  - 5\n"
     )
     (folder / "shop" / "tests" / "b.yaml").write_text("case: []\n")
     (folder / "shop" / "tests" / "c.yaml").write_bytes(b"\xff")
