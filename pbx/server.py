@@ -8,7 +8,6 @@ import re
 import secrets as randomness
 import time
 from collections.abc import Callable, Mapping, Sequence
-from functools import lru_cache
 from importlib import import_module, metadata
 from pathlib import Path
 
@@ -16,49 +15,55 @@ import msgspec
 import structlog
 
 from pbx.adapters.backend import HttpBackend
+from pbx.adapters.configured import (
+    list_max_contacts,
+    make_accounts,
+    make_directory,
+    make_gateway_spec,
+    make_limits,
+    make_listeners,
+    make_settings,
+    make_users,
+)
 from pbx.adapters.connections import StreamLimits
 from pbx.adapters.control_socket import ControlSocket
 from pbx.adapters.desk_server import DeskServer, load_live
 from pbx.adapters.edge_memory import EdgeMemory
 from pbx.adapters.flow_services import FlowServices
 from pbx.adapters.gatekeeper import Gatekeeper
-from pbx.adapters.gateway_link import GatewayLink, GatewaySpec, make_command
+from pbx.adapters.gateway_link import GatewayLink
 from pbx.adapters.housekeeping import Housekeeper
 from pbx.adapters.http import HttpServer
 from pbx.adapters.ids import SystemIds
 from pbx.adapters.resolver import Resolver
 from pbx.adapters.runtime import Runtime
 from pbx.adapters.sip_edge import SipEdge
-from pbx.adapters.transport import SipListener, SipTransports, find_source
+from pbx.adapters.transport import SipTransports
 from pbx.adapters.webhooks import Webhooks
 from pbx.app.edge import PlaceGuard, find_places
 from pbx.app.exchange import Exchange
-from pbx.app.settings import Settings
 from pbx.app.switch import Switch
-from pbx.config.check_environment import find_prompt
 from pbx.config.diff import ReloadReport, compare
 from pbx.config.loader import examine
-from pbx.config.model import Configuration, Gateway, User
+from pbx.config.model import Configuration
 from pbx.config.secrets import Secrets, open_secrets
-from pbx.config.voices import encode_voices
 from pbx.core.problems import ConfigurationErrors, has_errors
-from pbx.cti.permissions import Directory
 from pbx.events import catalogue as facts
 from pbx.ivr.flow import Flow as IvrFlow
 from pbx.ivr.lint import load_folder
 from pbx.ivr.messages import Fetched, QueryResult
 from pbx.sip import identity
-from pbx.sip.auth import Account, DigestAuthenticator, answer_challenge, make_account
+from pbx.sip.auth import DigestAuthenticator, answer_challenge
 from pbx.sip.commands import Flow
-from pbx.sip.events import Origin, Output, Registered, Unregistered
+from pbx.sip.events import Output, Registered, Unregistered
 from pbx.sip.framing import FramingLimits
 from pbx.sip.policy import SendRequest
-from pbx.sip.registrar import Registrar, RegistrarLimits
+from pbx.sip.registrar import Registrar
 from pbx.sip.stack import Stack
 from pbx.sip.timing import Timing
 from pbx.storage.event_log import Durable, EventLog, StorageAlarm
 from pbx.storage.retention import delete_before
-from pbx.storage.users import ConfiguredUser, Users
+from pbx.storage.users import Users
 from pbx.storage.writes import PutBinding
 
 log = structlog.get_logger()
@@ -106,10 +111,10 @@ class Server:
         secrets = open_secrets(configuration, self.ids, show=self._show_secret)
         self.log = self._open_log(configuration, secrets)
         await asyncio.to_thread(self.log.open)
-        self.registrar = Registrar(_limits(configuration), max_contacts=_max_contacts(configuration))
+        self.registrar = Registrar(make_limits(configuration), max_contacts=list_max_contacts(configuration))
         resolver = Resolver(self.ids.uniform)
         self.transports = SipTransports(
-            _listeners(configuration),
+            make_listeners(configuration),
             self._packet,
             self._closed,
             limits=StreamLimits(idle=configuration.sip.stream_idle_timeout),
@@ -134,7 +139,7 @@ class Server:
         self.transports.set_shut_out(self.edge.guard.is_shut_out)
         stack = self._make_stack(configuration, secrets)
         switch = Switch(
-            _settings(configuration, secrets),
+            make_settings(configuration, secrets, VERSION),
             stack,
             self.registrar,
             flows,
@@ -242,7 +247,7 @@ class Server:
             configuration, flows = await asyncio.to_thread(load_all, self.folder)
             secrets = open_secrets(configuration, self.ids, show=self._show_secret)
             changes = [str(change) for change in compare(self.configuration, configuration)]
-            await self.transports.apply(_listeners(configuration))
+            await self.transports.apply(make_listeners(configuration))
         except ConfigurationErrors as error:
             for problem in error.problems:
                 log.error("configuration.problem", problem=str(problem))
@@ -254,17 +259,17 @@ class Server:
             return ReloadReport(False, reason=str(error))
         self.transports.reload_certificates()
         self.configuration = configuration
-        self.registrar.reconfigure(_limits(configuration), _max_contacts(configuration))
-        self.authenticator.replace_accounts(_accounts(configuration, secrets))
+        self.registrar.reconfigure(make_limits(configuration), list_max_contacts(configuration))
+        self.authenticator.replace_accounts(make_accounts(configuration, secrets))
         self.places.places = find_places(configuration)
         switch = runtime.switch
         local = self._identity(configuration)
         await self.edge.configure(configuration, secrets.reveal, local)
         switch.exchange.stack.configure(self.edge.policy, local)
-        settings = _settings(configuration, secrets)
+        settings = make_settings(configuration, secrets, VERSION)
         runtime.perform(switch.configure(settings, flows, changes, runtime.clock()))
-        await asyncio.to_thread(self.users.sync_configuration, _users(configuration, secrets), time.time())
-        self.desk.configure(_directory(configuration))
+        await asyncio.to_thread(self.users.sync_configuration, make_users(configuration, secrets), time.time())
+        self.desk.configure(make_directory(configuration))
         self._configure_chores(configuration, secrets)
         return ReloadReport(True, tuple(changes))
 
@@ -294,7 +299,7 @@ class Server:
 
     def _make_stack(self, configuration: Configuration, secrets: Secrets) -> Stack:
         self.authenticator = DigestAuthenticator(
-            _accounts(configuration, secrets), randomness.token_bytes(32), failures=self.edge.guard
+            make_accounts(configuration, secrets), randomness.token_bytes(32), failures=self.edge.guard
         )
         self.places = PlaceGuard(self.authenticator, find_places(configuration))
         sip = configuration.sip
@@ -337,7 +342,7 @@ class Server:
         runtime = self.runtime
         for gateway in configuration.gateways.values():
             self._links[gateway.name] = GatewayLink(
-                _gateway_spec(configuration, gateway, secrets),
+                make_gateway_spec(configuration, gateway, secrets),
                 on_up=runtime.gateway_up,
                 on_down=runtime.gateway_down,
                 on_reply=runtime.gateway_reply,
@@ -353,7 +358,7 @@ class Server:
     async def _start_desk(self, configuration: Configuration, secrets: Secrets) -> None:
         live = await asyncio.to_thread(load_live, self.log)
         self.users = Users(self.log.engine)
-        await asyncio.to_thread(self.users.sync_configuration, _users(configuration, secrets), time.time())
+        await asyncio.to_thread(self.users.sync_configuration, make_users(configuration, secrets), time.time())
         gatekeeper = Gatekeeper(self.users, clock=time.monotonic, wall=time.time)
         self.desk = DeskServer(
             self.log,
@@ -362,7 +367,7 @@ class Server:
             self.runtime.execute,
             clock=time.monotonic,
             wall=time.time,
-            directory=_directory(configuration),
+            directory=make_directory(configuration),
             origins=configuration.http.origins,
             max_backlog=configuration.limits.cti_buffer,
         )
@@ -519,144 +524,3 @@ def load_all(folder: Path) -> tuple[Configuration, Mapping[str, IvrFlow]]:
     if examined.configuration is None or has_errors(problems):
         raise ConfigurationErrors(problem for problem in problems if problem.severity == "error")
     return examined.configuration, flows
-
-
-# --- from configuration to the parts' own words ---------------------------------------------------------------
-
-
-def _listeners(configuration: Configuration) -> list[SipListener]:
-    return [
-        SipListener(
-            name=entry.name,
-            transport=entry.transport,
-            host=str(entry.address),
-            port=entry.port,
-            certificate=entry.certificate,
-            key=entry.key,
-            client_authorities=entry.client_authorities,
-            path=entry.path,
-            origins=entry.origins,
-        )
-        for entry in configuration.sip.listeners.values()
-    ]
-
-
-def _limits(configuration: Configuration) -> RegistrarLimits:
-    sip = configuration.sip
-    return RegistrarLimits(
-        min_expires=int(sip.registration_minimum),
-        max_expires=int(sip.registration_maximum),
-        default_expires=int(sip.registration_default),
-    )
-
-
-def _max_contacts(configuration: Configuration) -> dict[str, int]:
-    return {extension.number: extension.max_contacts for extension in configuration.extensions.values()}
-
-
-def _accounts(configuration: Configuration, secrets: Secrets) -> dict[str, Account]:
-    realm = configuration.sip.realm
-    accounts = {}
-    for extension in configuration.extensions.values():
-        digest = secrets.digest(extension, realm)
-        hashes = {"MD5": digest.md5, "SHA-256": digest.sha256}
-        origin = Origin("extension", extension.number)
-        accounts[extension.number] = Account(extension.number, origin, {k: v for k, v in hashes.items() if v})
-    for trunk in configuration.trunks.values():
-        if trunk.inbound_secret is not None:
-            password = secrets.reveal(trunk.inbound_secret)
-            for user in trunk.realm_users:
-                accounts[user] = make_account(user, realm, password, Origin("trunk", trunk.name))
-    return accounts
-
-
-def _directory(configuration: Configuration) -> Directory:
-    teams: dict[str, list[str]] = {}
-    for agent in configuration.agents.values():
-        if agent.team:
-            teams.setdefault(agent.team, []).append(agent.id)
-    return Directory(
-        teams={team: tuple(agents) for team, agents in teams.items()},
-        agent_queues={agent.id: tuple(agent.queues) for agent in configuration.agents.values()},
-        agent_devices={
-            agent.id: f"extension:{agent.extension}" for agent in configuration.agents.values() if agent.extension
-        },
-    )
-
-
-def _users(configuration: Configuration, secrets: Secrets) -> list[ConfiguredUser]:
-    return [
-        ConfiguredUser(
-            name=user.name,
-            role=user.role,
-            agent=user.agent or "",
-            teams=_teams_of(user, configuration),
-            password_hash=user.password_hash or "",
-            password=secrets.reveal(user.password) if user.password else "",
-            token=secrets.reveal(user.token) if user.token else "",
-        )
-        for user in configuration.users.values()
-    ]
-
-
-def _write_voices(path: Path, configuration: Configuration, secrets: Secrets) -> Path:
-    """For the gateways alone: it holds the tokens of speech services."""
-    path.parent.mkdir(parents=True, exist_ok=True, mode=0o750)
-    path.unlink(missing_ok=True)
-    path.touch(mode=0o600)
-    path.write_bytes(encode_voices(configuration.speech, secrets.reveal))
-    return path
-
-
-def _settings(configuration: Configuration, secrets: Secrets) -> Settings:
-    def locate_prompt(name: str, language: str) -> str:
-        return str(find_prompt(configuration, name, language) or "")
-
-    return Settings(
-        configuration,
-        reveal=secrets.reveal,
-        find_prompt=lru_cache(maxsize=1000)(locate_prompt),
-        find_source=find_source,
-        version=VERSION,
-    )
-
-
-def _teams_of(user: User, configuration: Configuration) -> tuple[str, ...]:
-    """Those it names, and those that name it, or its agent, as their supervisor."""
-    names = {user.name, user.agent}
-    led = (team.name for team in configuration.teams.values() if names & set(team.supervisors))
-    return tuple(dict.fromkeys((*user.teams, *led)))
-
-
-def _gateway_spec(configuration: Configuration, gateway: Gateway, secrets: Secrets) -> GatewaySpec:
-    data = configuration.data_folder().absolute()
-    control = gateway.control or f"unix:{data / 'run' / f'gateway-{gateway.name}.sock'}"
-    rtp = gateway.rtp or configuration.rtp
-    arguments = [
-        "--control",
-        control,
-        "--rtp",
-        f"{rtp.port_min}-{rtp.port_max}",
-        "--address",
-        str(rtp.address),
-        "--recordings",
-        str(configuration.recording_folder().absolute()),
-        "--cache",
-        str(data / "cache" / "prompts"),
-        "--disk-low",
-        str(configuration.recording.low_watermark),
-        "--disk-full",
-        str(configuration.recording.full_watermark),
-        "--log-format",
-        configuration.logging.format,
-    ]
-    for folder in configuration.prompts.folders:
-        arguments += ["--prompts", str(folder)]
-    if gateway.managed:
-        arguments += ["--voices", str(_write_voices(data / "run" / "voices.json", configuration, secrets))]
-    return GatewaySpec(
-        name=gateway.name,
-        control=control,
-        command=make_command(arguments) if gateway.managed else (),
-        token=secrets.reveal(gateway.secret) if gateway.secret else "",
-    )
