@@ -6,7 +6,6 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from media import protocol as media
 from pbx.app.outputs import AnyOutput, Append, Checkpoint, Note, Notify, ToGateway
-from pbx.app.policy import SourcePolicy
 from pbx.app.settings import Settings
 from pbx.app.switch import Switch
 from pbx.config.model import Configuration
@@ -23,6 +22,7 @@ from pbx.sip.events import Origin, Output, Transmit
 from pbx.sip.registrar import Registrar
 from pbx.sip.stack import Stack
 from pbx.testing.fake_media import FakeMedia
+from pbx.testing.policy import SourcePolicy
 
 EPOCH = 1_800_000_000.0
 

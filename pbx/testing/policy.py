@@ -1,4 +1,4 @@
-"""Who a stranger is: a trunk by its address, everybody else by digest."""
+"""Who a stranger is in a simulation: a trunk by its address, everybody else by digest."""
 
 from __future__ import annotations
 
