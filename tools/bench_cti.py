@@ -209,7 +209,8 @@ class Bench:
         found: dict[str, Any] = {"told": 0, "lost": 0, "repeated": 0}
         for start in range(0, len(self.desktops), 50):
             some = self.desktops[start : start + 50]
-            for desktop, seqs in zip(some, await asyncio.gather(*map(self.replay, some)), strict=True):
+            replays = await asyncio.wait_for(asyncio.gather(*map(self.replay, some)), 120)
+            for desktop, seqs in zip(some, replays, strict=True):
                 found["told"] += len(desktop.seqs)
                 found["repeated"] += len(desktop.seqs) - len(set(desktop.seqs))
                 found["lost"] += len(set(seqs) ^ set(desktop.seqs))
@@ -225,9 +226,11 @@ class Bench:
         again.first = again.position = desktop.first
         await again.connect(self.port)
         await again.subscribed.wait()
+        last = desktop.seqs[-1] if desktop.seqs else 0
         quiet, seen = 0, -1
         while quiet < 10:
-            quiet = quiet + 1 if len(again.seqs) == seen else 0
+            reached = again.seqs[-1] if again.seqs else 0
+            quiet = quiet + 1 if len(again.seqs) == seen and reached >= last else 0
             seen = len(again.seqs)
             await asyncio.sleep(0.05)
         if again.transport is not None:

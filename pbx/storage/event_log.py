@@ -33,6 +33,7 @@ from .writes import PutFold, Write
 MAX_BATCH = 4000
 TAIL = 20_000
 """Newest durable events kept in memory, for readers who are a little behind."""
+TAIL_AT_START = 3000
 
 Durable: TypeAlias = tuple[Line, Record]
 _Item: TypeAlias = tuple[Write, Record | None, Callable[[], None] | None]
@@ -122,7 +123,9 @@ class EventLog:
             if is_away(error):
                 raise StorageUnavailable(str(error)) from error
             raise
-        self._last_seq = self._durable_seq = self.reader.read_bounds()[1]
+        # After a restart everybody comes back at once and is a little behind: that is answered from memory.
+        self._tail = self.reader.read(0, TAIL_AT_START, newest=True)
+        self._last_seq = self._durable_seq = self._tail[-1].seq if self._tail else 0
         self._thread = threading.Thread(target=self._run, name="event-log", daemon=True)
         self._thread.start()
         if self.engine.dialect.name == "postgresql":

@@ -84,7 +84,10 @@ class LogReader:
         gone = 0
         while True:
             with reading(self._engine) as connection, connection.begin():
-                old = select(events.c.seq).where(events.c.at < before).order_by(events.c.seq).limit(chunk)
+                # The last one stays, whatever its age: numbers go on from it.
+                newest = select(func.max(events.c.seq)).scalar_subquery()
+                old = select(events.c.seq).where(events.c.at < before, events.c.seq < newest)
+                old = old.order_by(events.c.seq).limit(chunk)
                 count = connection.execute(delete(events).where(events.c.seq.in_(old.scalar_subquery()))).rowcount
                 gone += count
             if count < chunk:

@@ -156,6 +156,15 @@ def test_retention_deletes_from_the_old_end(url: str, open_log: OpenLog) -> None
     assert ended is not None and ended >= middle
 
 
+def test_numbers_go_on_even_if_everything_was_deleted(url: str, open_log: OpenLog) -> None:
+    log = open_log(url)
+    log.append(make_history(5))
+    last = log.last_seq
+    assert log.flush() and log.reader.forget(9e9) == last - 1
+    assert log.close()
+    assert open_log(url).last_seq == last
+
+
 def test_the_audit_trail_is_found_by_type(url: str, open_log: OpenLog) -> None:
     log = open_log(url)
     entry = e.AuditEntry(user="susan", action="recording_heard", object="r1")
