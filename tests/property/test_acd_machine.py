@@ -6,6 +6,7 @@ import json
 from collections import Counter
 from typing import Any
 
+import pytest
 from hypothesis import HealthCheck, assume, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
@@ -128,7 +129,7 @@ class AcdMachine(RuleBasedStateMachine):
 
     @initialize(config=configs, early=st.sets(st.sampled_from(AGENTS)))
     def open(self, config: AcdConfig, early: set[str]) -> None:
-        self.config = config
+        self.config = self.full = config
         self.now = 1000.0
         self.seed = 1
         self.acd = Acd(config, SeededIds(self.seed))
@@ -337,16 +338,22 @@ class AcdMachine(RuleBasedStateMachine):
     def pull(self, data: st.DataObject, agent: str) -> None:
         self.take(self.acd.pull(data.draw(st.sampled_from(sorted(self.waiting))), agent, self.now))
 
-    @rule(config=configs, queues=st.integers(1, 4), agents=st.integers(1, 5))
-    def reconfigure(self, config: AcdConfig, queues: int, agents: int) -> None:
-        cut = AcdConfig(
+    @rule(config=configs, queues=st.integers(1, 4), agents=st.integers(1, 5), with_reasons=st.booleans())
+    def reconfigure(self, config: AcdConfig, queues: int, agents: int, with_reasons: bool) -> None:
+        """Something else, and perhaps less of it, from now on."""
+        self.config = AcdConfig(
             queues=config.queues[:queues],
             agents=config.agents[:agents],
+            reasons=config.reasons if with_reasons else (),
             fairness_s=config.fairness_s,
             talk_check_s=config.talk_check_s,
         )
-        self.take(self.acd.configure(cut, self.now))
         self.take(self.acd.configure(self.config, self.now))
+
+    @rule()
+    def restore_configuration(self) -> None:
+        self.config = self.full
+        self.take(self.acd.configure(self.full, self.now))
 
     # --- time and death
 
@@ -367,6 +374,7 @@ class AcdMachine(RuleBasedStateMachine):
 
     @rule(downtime=st.sampled_from([0.0, 3.0]), lost=st.booleans())
     def restart(self, downtime: float, lost: bool) -> None:
+        self.restore_configuration()
         data = json.loads(json.dumps(self.acd.snapshot(self.now)))
         self.seed += 1
         self.acd = Acd(self.config, SeededIds(self.seed))
@@ -377,7 +385,9 @@ class AcdMachine(RuleBasedStateMachine):
             again = self.acd.snapshot(new_now)
             assert json.loads(json.dumps(again)).keys() == data.keys()
             assert sorted(again["agents"]) == sorted(data["agents"])
-            assert [saved["entry"] for saved in again["items"]] == [saved["entry"] for saved in data["items"]]
+            assert sorted(saved["entry"] for saved in again["items"]) == sorted(
+                saved["entry"] for saved in data["items"]
+            )
         self.now = new_now
         self.take(self.acd.expire(self.now))
         dead = sorted(self.waiting)[:1] if lost else []
@@ -424,4 +434,5 @@ class AcdMachine(RuleBasedStateMachine):
 AcdMachine.TestCase.settings = settings(
     max_examples=60, stateful_step_count=50, deadline=None, suppress_health_check=[HealthCheck.too_slow]
 )
-TestAcdMachine = AcdMachine.TestCase
+# a failing run is shortened for some minutes before it is shown
+TestAcdMachine = pytest.mark.timeout(900)(AcdMachine.TestCase)
