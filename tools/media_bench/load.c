@@ -141,11 +141,11 @@ int main(int argc, char **argv)
                 break;
             int64_t arrived = now_ns();
             for (int i = 0; i < got; i++) {
-                int64_t stamp;
-                if (receives[i].msg_len < 20 || (in[i][1] & 0x7F) >= 72)
+                int64_t stamp = 0;
+                if (receives[i].msg_len < 12 || (in[i][1] >= 192 && in[i][1] <= 223))
                     continue;
                 memcpy(&stamp, in[i] + 12, 8);
-                int plain = stamp > start && stamp <= arrived;
+                int plain = receives[i].msg_len >= 20 && stamp > start && stamp <= arrived;
                 if (arrived < measure)
                     continue;
                 if (plain && stamp >= measure && stamp < end) {
