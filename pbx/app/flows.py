@@ -370,6 +370,10 @@ class FlowControl:
             text, subject = self._ex.announcer.mail(extension, output.caller, output.seconds)
             self._ex.out.append(Notify("email", extension.voicemail.email, text, subject))
 
+    def _read_mailbox(self, call: Call, session: FlowSession, output: ivr.ReadMailbox) -> None:
+        """Messages are files and e-mails; nothing here keeps mailboxes, and the flow takes its declared branch."""
+        self._later(call, session, ivr.MailboxRead(request=output.request, failure="error"))
+
     def _open_mailbox(self, call: Call, session: FlowSession, output: ivr.OpenMailbox) -> None:
         self._later(call, session, ivr.MailboxClosed(request=output.request))
 
@@ -452,6 +456,7 @@ _ACTIONS: dict[type, Callable[..., None]] = {
     ivr.Lookup: FlowControl._lookup,
     ivr.Callback: FlowControl._callback,
     ivr.DepositMessage: FlowControl._deposit,
+    ivr.ReadMailbox: FlowControl._read_mailbox,
     ivr.OpenMailbox: FlowControl._open_mailbox,
     ivr.Conference: FlowControl._conference,
     ivr.Notify: FlowControl._notify,
