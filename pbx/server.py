@@ -20,6 +20,7 @@ from pbx.adapters.configured import (
     make_accounts,
     make_directory,
     make_gateway_spec,
+    make_goals,
     make_limits,
     make_listeners,
     make_settings,
@@ -27,9 +28,10 @@ from pbx.adapters.configured import (
 )
 from pbx.adapters.connections import StreamLimits
 from pbx.adapters.control_socket import ControlSocket
-from pbx.adapters.desk_server import DeskServer, load_live
+from pbx.adapters.desk_server import DeskServer, load_live, make_day_counter
 from pbx.adapters.edge_memory import EdgeMemory
 from pbx.adapters.flow_services import FlowServices
+from pbx.adapters.flow_store import FlowStore
 from pbx.adapters.gatekeeper import Gatekeeper
 from pbx.adapters.gateway_link import GatewayLink
 from pbx.adapters.housekeeping import Housekeeper
@@ -183,6 +185,7 @@ class Server:
             },
         )
         await self._control.start()
+        await asyncio.to_thread(_keep_versions, configuration, flows)
 
     async def _answer_reload(self, arguments: Mapping[str, str]) -> ReloadReport:
         return await self.reload()
@@ -226,6 +229,7 @@ class Server:
         runtime.state(facts.ServerStopped(reason=reason))
         if self.http is not None:
             await self.http.stop()
+        self.desk.save_live()
         await self.desk.stop()
         await self.housekeeper.stop()
         await self.webhooks.close()
@@ -269,8 +273,9 @@ class Server:
         settings = make_settings(configuration, secrets, VERSION)
         runtime.perform(switch.configure(settings, flows, changes, runtime.clock()))
         await asyncio.to_thread(self.users.sync_configuration, make_users(configuration, secrets), time.time())
-        self.desk.configure(make_directory(configuration))
+        self.desk.configure(make_directory(configuration), make_goals(configuration))
         self._configure_chores(configuration, secrets)
+        await asyncio.to_thread(_keep_versions, configuration, flows)
         return ReloadReport(True, tuple(changes))
 
     def describe(self) -> str:
@@ -356,7 +361,12 @@ class Server:
                 log.error("gateway.not_up", gateway=link.spec.name, control=link.spec.control)
 
     async def _start_desk(self, configuration: Configuration, secrets: Secrets) -> None:
-        live = await asyncio.to_thread(load_live, self.log)
+        live = await asyncio.to_thread(
+            load_live,
+            self.log,
+            goals=make_goals(configuration),
+            day_of=make_day_counter(configuration.locale.timezone),
+        )
         self.users = Users(self.log.engine)
         await asyncio.to_thread(self.users.sync_configuration, make_users(configuration, secrets), time.time())
         gatekeeper = Gatekeeper(self.users, clock=time.monotonic, wall=time.time)
@@ -511,6 +521,16 @@ async def _until(condition: Callable[[], bool], seconds: float) -> None:
         if condition():
             return
         await asyncio.sleep(0.05)
+
+
+def _keep_versions(configuration: Configuration, flows: Mapping[str, IvrFlow]) -> None:
+    """Put every flow that goes live where ``tandem ivr rollback`` finds it. A full disk only says so."""
+    store = FlowStore(configuration.data_folder() / "flows")
+    for flow in flows.values():
+        try:
+            store.keep(flow, time.time())
+        except OSError as error:
+            log.warning("flow.not_kept", flow=flow.name, error=str(error))
 
 
 def load_all(folder: Path) -> tuple[Configuration, Mapping[str, IvrFlow]]:

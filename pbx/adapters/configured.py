@@ -13,6 +13,7 @@ from pbx.config.model import Configuration, Gateway, User
 from pbx.config.secrets import Secrets
 from pbx.config.voices import encode_voices
 from pbx.cti.permissions import Directory
+from pbx.events.folds.counts import ServiceGoal
 from pbx.sip.auth import Account, make_account
 from pbx.sip.events import Origin
 from pbx.sip.registrar import RegistrarLimits
@@ -77,6 +78,11 @@ def make_directory(configuration: Configuration) -> Directory:
             agent.id: f"extension:{agent.extension}" for agent in configuration.agents.values() if agent.extension
         },
     )
+
+
+def make_goals(configuration: Configuration) -> dict[str, ServiceGoal]:
+    """What each queue promises, for the live numbers."""
+    return {queue.name: ServiceGoal(queue.service_level.threshold) for queue in configuration.queues.values()}
 
 
 def make_users(configuration: Configuration, secrets: Secrets) -> list[ConfiguredUser]:

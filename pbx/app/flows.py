@@ -378,7 +378,14 @@ class FlowControl:
         self._later(call, session, ivr.MailboxClosed(request=output.request))
 
     def _conference(self, call: Call, session: FlowSession, output: ivr.Conference) -> None:
-        self._later(call, session, ivr.ConferenceLeft(request=output.request, failure="no such room"))
+        """The caller goes into the room; where that moves him into another call, his own and its flow are over."""
+        anchor = call.legs[session.anchor]
+        self._ex.legs.answer(anchor)
+        plan = self._ex.router.plan(call, f"conference:{output.room}", by="", anchor=anchor)
+        if plan is not None:
+            self._ex.push(call, plan.session)
+        elif call.id not in self._ex.ending:
+            self._later(call, session, ivr.ConferenceLeft(request=output.request, failure="no such room"))
 
     def _notify(self, call: Call, session: FlowSession, output: ivr.Notify) -> None:
         self._ex.out.append(Notify(output.kind, output.to, output.text, output.subject))

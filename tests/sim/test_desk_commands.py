@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import pytest
@@ -58,7 +59,8 @@ class Room(Floor):
         return call
 
     def leg(self, call: Any, device: str) -> str:
-        return next(leg.id for leg in call.live() if leg.device == device)
+        found: str = next(leg.id for leg in call.live() if leg.device == device)
+        return found
 
     def hears(self, call: Any, listener: str, source: str) -> bool:
         matrix = self.node.media.bridges.get(call.id, ())
@@ -223,7 +225,7 @@ def test_a_conference_room(room: Room) -> None:
     """Each hears all but himself; who is alone hears music; the room ends with the last one."""
     for number in ("1001", "1004", "1003"):
         phone = room.phones[number]
-        phone.at(room.world.now, lambda phone=phone: phone.call("3000"))
+        phone.at(room.world.now, partial(phone.call, "3000"))
         room.world.run(2)
     (call,) = room.node.switch.exchange.calls.values()
     parties = (ONE, FOUR, THREE)

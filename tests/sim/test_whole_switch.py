@@ -7,7 +7,7 @@ import os
 import random
 from collections import Counter
 from collections.abc import Mapping
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 
 import pytest
@@ -18,6 +18,7 @@ from pbx.cti.actor import Actor
 from pbx.cti.commands import SetAgentState
 from pbx.events import catalogue as facts
 from pbx.events.folds.cdr import CdrFold
+from pbx.events.folds.detail import CallDetail
 from pbx.ivr.flow import Flow as IvrFlow
 from pbx.ivr.lint import load_folder
 from pbx.sip.commands import Flow
@@ -95,7 +96,7 @@ class Floor:
             nonlocal leg
             leg = self.carrier.call(f"sip:{did}@{SWITCH}")
             for index, key in enumerate(keys):
-                self.carrier.after(3.0 + 6.0 * index, lambda key=key: self.carrier.send_digit(leg, key))
+                self.carrier.after(3.0 + 6.0 * index, partial(self.carrier.send_digit, leg, key))
             self.carrier.after(patience, lambda: self.carrier.hangup(leg, status=487))
 
         self.carrier.at(at, begin)
@@ -158,7 +159,7 @@ def assert_records_agree(floor: Floor) -> None:
         if isinstance(record.event, facts.CallEvent) and not isinstance(record.event, afterwards):
             assert record.seq <= over[record.event.call], record
     fold = CdrFold()
-    details = {}
+    details: dict[str, CallDetail] = {}
     for record in records:
         fold.apply(record)
         details.update((detail.call, detail) for detail in fold.take_changed())
