@@ -9,7 +9,7 @@ from media.engine.jitter cimport reset_jitter
 from media.engine.mixer cimport forget_source, merge_hearing
 from media.engine.peers cimport ON_RTCP, ON_RTP, connect_leg, disconnect_leg, watch_socket
 from media.engine.player cimport end_player, end_players, seek_player
-from media.engine.recorder cimport publish_end, recorder_position
+from media.engine.recorder cimport blank_ahead, publish_end, recorder_position
 from media.engine.rings cimport load_acquire, push_event, store_release
 from media.engine.rtcp cimport send_report
 from media.engine.ticking cimport update_ticking
@@ -251,6 +251,8 @@ cdef void _set_recorder_state(Loop* loop, Leg* leg, uint32_t wanted, int state) 
     cdef Recorder* recorder = _find_recorder(leg, wanted, &position)
     if recorder == NULL:
         return
+    if state == 1 or state == 2:
+        blank_ahead(recorder, recorder_position(recorder, loop.now))
     # State 3 only asks for the offset: the mark of a new segment.
     if state != 3:
         recorder.paused = <uint8_t>state

@@ -140,6 +140,15 @@ cdef void record_samples(Recorder* recorder, int side, uint32_t ssrc, uint32_t t
     _put_linear(recorder, side, position, stretch, samples, count, rate)
 
 
+cdef void blank_ahead(Recorder* recorder, int64_t position) noexcept nogil:
+    """Take back what was put down beyond `position` (its packets came early): a pause begins here, to the sample."""
+    cdef int64_t end = <int64_t>load_acquire(&recorder.written) + recorder.capacity
+    if position < <int64_t>recorder.flush_to:
+        position = <int64_t>recorder.flush_to
+    if end > position:
+        _clear(recorder, position, end - position)
+
+
 cdef void publish_block(Loop* loop, Recorder* recorder, int64_t now) noexcept nogil:
     """Hand the writer what is final, when it is worth a write."""
     cdef int64_t position = recorder_position(recorder, now - SETTLE_MS * 1000000)

@@ -125,12 +125,32 @@ async def test_pause_mask_and_segments(bench: Bench, phones: Callable[..., Any])
     paused, resumed = await bench.wait(RecordingPaused), await bench.wait(RecordingResumed)
     assert paused.masked and abs(resumed.offset_ms - paused.offset_ms - 400) < 60
     samples, _ = soundfile.read(done.path, dtype="int16")
-    hidden = samples[paused.offset_ms * 8 + 170 : resumed.offset_ms * 8 - 170]
+    hidden = samples[paused.offset_ms * 8 + 8 : resumed.offset_ms * 8 - 8]
     assert np.abs(hidden).max() == 0
     assert share(samples[resumed.offset_ms * 8 + 400 :, 0][:2000], 400) > 0.95
     sidecar = sidecar_of(Path(done.path))
     assert [segment["metadata"] for segment in sidecar["segments"]] == [{}, {"agent": "7"}]
     assert abs(sidecar["segments"][1]["offset_ms"] - resumed.offset_ms) < 20
+
+
+async def test_early_audio_does_not_reach_into_a_mask(bench: Bench, phones: Callable[..., Any]) -> None:
+    caller: Phone = await phones(400)
+    await bench.leg("a", caller)
+    await bench.do(StartRecording, recording="r", leg="a", path="early.wav")
+    # The first packet is the latest: all others are ahead of their arrival.
+    await caller.talk(0.02)
+    for _ in range(8):
+        caller.send(0, caller.next_frame())
+        caller.ts += 160
+    await caller.talk(0.2)
+    await bench.do(PauseRecording, recording="r", mask=True)
+    await caller.talk(0.3)
+    await bench.do(StopRecording, recording="r")
+    done = await bench.wait(RecordingCompleted)
+    paused = await bench.wait(RecordingPaused)
+    samples, _ = soundfile.read(done.path, dtype="int16")
+    assert np.abs(samples[: paused.offset_ms * 8, 0]).max() > 5000
+    assert np.abs(samples[paused.offset_ms * 8 + 8 :]).max() == 0
 
 
 async def test_the_file_is_whole_while_it_grows(bench: Bench, phones: Callable[..., Any]) -> None:
