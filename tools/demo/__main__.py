@@ -6,6 +6,7 @@ import asyncio
 import importlib.util
 import os
 import shutil
+import signal
 import sys
 import time
 from pathlib import Path
@@ -154,6 +155,10 @@ async def judge(server: Server, folder: Path, call: str, desktop: Desktop, conso
 
 
 async def main() -> int:
+    task = asyncio.current_task()
+    assert task is not None
+    # Ended by whatever signal, the gateway ends with it.
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
     console = Console(width=150 if not sys.stdout.isatty() else None, highlight=False)
     keep = os.environ.get("KEEP", "") not in ("", "0")
     folder = stage.REPOSITORY / "var" / "demo"
@@ -212,7 +217,7 @@ if __name__ == "__main__":
         )
     try:
         status = asyncio.run(main())
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, asyncio.CancelledError):
         status = 0
     structlog.reset_defaults()
     sys.exit(status)
