@@ -35,6 +35,7 @@ class FakeMedia:
             media.OpenLeg: self._open,
             media.ConfigureLeg: self._configure,
             media.CloseLeg: self._close,
+            media.CloseAll: self._close_all,
             media.SetBridge: self._set_bridge,
             media.CloseBridge: self._close_bridge,
             media.Play: self._play,
@@ -49,6 +50,10 @@ class FakeMedia:
 
     def welcome(self) -> media.Welcome:
         return media.Welcome(id=1, version=1, gateway=self.name, legs=len(self.legs), capacity=self.capacity)
+
+    def connect_again(self) -> None:
+        """Call control is a new process with a new connection: it counts its commands from the start."""
+        self._seen.clear()
 
     def handle(self, command: media.AnyCommand, now: float) -> media.AnyReply:
         """Carry out a command."""
@@ -113,6 +118,10 @@ class FakeMedia:
         del self.legs[command.leg]
         self.events.append(media.Quality(stats=media.LegStats(leg=command.leg), final=True))
         return None
+
+    def _close_all(self, command: media.CloseAll) -> None:
+        for leg in self.legs.keys() - set(command.keep):
+            self._close(media.CloseLeg(id=command.id, leg=leg))
 
     def _set_bridge(self, command: media.SetBridge) -> media.AnyReply | None:
         members = {leg for hears in command.matrix for leg in (hears.listener, hears.source)}

@@ -13,12 +13,12 @@ from pbx.core.ids import SeededIds
 from pbx.core.timers import Deadline
 from pbx.cti.actor import Actor
 from pbx.cti.commands import AnyCommand, CommandDone
-from pbx.events.catalogue import Record
+from pbx.events.catalogue import CallCleared, CallEvent, Record
 from pbx.ivr.flow import Flow as IvrFlow
 from pbx.sip import identity
 from pbx.sip.auth import DigestAuthenticator, answer_challenge, make_account
 from pbx.sip.commands import Flow
-from pbx.sip.events import Origin, Output, Transmit
+from pbx.sip.events import Origin, Output, Registered, Transmit, Unregistered
 from pbx.sip.registrar import Registrar
 from pbx.sip.stack import Stack
 from pbx.testing.fake_media import FakeMedia
@@ -38,14 +38,18 @@ class SwitchNode:
         host: str,
         seed: int = 0,
         start: float = 1000.0,
+        after: SwitchNode | None = None,
     ) -> None:
+        """``after``: the process that died; its gateway lives on, and what it kept is taken over."""
         self.ids = SeededIds(seed)
-        self.media = FakeMedia()
-        self.records: list[Record] = []
+        self.media: FakeMedia = after.media if after else FakeMedia()
+        self.records: list[Record] = list(after.records) if after else []
         self.notes: list[Note] = []
         self.notices: list[Notify] = []
         self.done: dict[str, CommandDone] = {}
-        self.checkpoints: dict[str, bytes] = {}
+        self.checkpoints: dict[str, bytes] = dict(after.checkpoints) if after else {}
+        self.bindings: dict[tuple[str, str], Registered] = dict(after.bindings) if after else {}
+        """Registrations as storage keeps them, by extension and contact."""
         self.registrar = Registrar()
         realm = configuration.sip.realm
         accounts = {
@@ -69,8 +73,14 @@ class SwitchNode:
             self.ids,
             epoch=EPOCH,
             recordings="/recordings",
+            seq=len(self.records),
         )
         self._pending: list[Output] = []
+        if after is not None:
+            self.media.connect_again()
+            kept = list(self.bindings.values())
+            self._take(self.switch.do(lambda ex: ex.take_sip(self.registrar.restore(kept, start)), start), start)
+            self._take(self.switch.take_over(dict(self.checkpoints), _running(self.records), "test", start), start)
         self._take(self.switch.gateway_up("local", self.media.welcome(), start), start)
 
     # --- Node -------------------------------------------------------------------------------------------------
@@ -132,14 +142,23 @@ class SwitchNode:
                 self.notices.append(output)
             elif isinstance(output, CommandDone):
                 self.done[output.request_id] = output
-            elif isinstance(output, Checkpoint):
-                if output.state:
-                    self.checkpoints[output.call] = output.state
-                else:
-                    self.checkpoints.pop(output.call, None)
+            else:
+                self._keep(output)
         for command in commands:
             self._take(self.switch.media_replied("local", self.media.handle(command, now), now), now)
         self._pump(now)
+
+    def _keep(self, output: AnyOutput) -> None:
+        """What outlives the process."""
+        if isinstance(output, Registered):
+            self.bindings[output.extension, output.contact] = output
+        elif isinstance(output, Unregistered):
+            self.bindings.pop((output.extension, output.contact), None)
+        elif isinstance(output, Checkpoint):
+            if output.state:
+                self.checkpoints[output.call] = output.state
+            else:
+                self.checkpoints.pop(output.call, None)
 
     def _pump(self, now: float) -> None:
         while self.media.events:
@@ -149,3 +168,14 @@ class SwitchNode:
     def _drain(self) -> Sequence[Output]:
         pending, self._pending = self._pending, []
         return pending
+
+
+def _running(records: Iterable[Record]) -> list[str]:
+    """Calls that have begun by the log and not ended."""
+    calls: dict[str, None] = {}
+    for record in records:
+        if isinstance(record.event, CallCleared):
+            calls.pop(record.event.call, None)
+        elif isinstance(record.event, CallEvent) and record.event.call:
+            calls[record.event.call] = None
+    return list(calls)
