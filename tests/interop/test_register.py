@@ -81,7 +81,7 @@ async def phones(folder: Path, tandem_home: Path) -> AsyncIterator[Phones]:
 
 @pytest.mark.parametrize("transport", ["udp", "tcp", "tls"])
 async def test_pjsip(phones: Phones, transport: str) -> None:
-    assert find_spec("pjsua2"), "pjsua2-python is missing: its wheels are for Python 3.11 and 3.12 (make PYTHON=python3.12)"
+    assert find_spec("pjsua2"), "pjsua2-python is missing: it has wheels for Python 3.11 and 3.12"
     pipe = asyncio.subprocess.PIPE
     process = await asyncio.create_subprocess_exec(
         sys.executable, SCRIPT, transport, phones.port(transport), "1001", phones.password, stdin=pipe, stdout=pipe
