@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import lru_cache
 from typing import Literal, NamedTuple
 
 from pbx.config.model import CODES_WITH_ARGUMENT, Configuration, EmergencyNumber, InboundRoute, OutboundRoute
@@ -138,8 +137,3 @@ class NumberPlan:
             if name in CODES_WITH_ARGUMENT and number.startswith(code):
                 return Feature(name, number[len(code) :].lstrip("*").rstrip("#"))
         return None
-
-
-@lru_cache(maxsize=4)
-def number_plan(configuration: Configuration) -> NumberPlan:
-    return NumberPlan(configuration)
