@@ -130,7 +130,7 @@ async def test_duty_line_connects_who_confirms(tmp_path: Path, monkeypatch: pyte
 
 
 async def test_card_payment_leaves_no_digits_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    card = "4111111111111111"
+    card = "4000056655665556"
     async with (
         serve_json({"reference": "5521"}) as service,
         open_office(

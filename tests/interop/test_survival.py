@@ -181,4 +181,4 @@ async def test_a_killed_gateway_is_replaced_and_its_calls_go_on(site: Site) -> N
     for path in recordings:
         sound = listen.load(path)
         assert len(sound.channels[0]) / sound.rate > 0.9
-        assert listen.tone_share(sound.channels[0], sound.rate, 440) > 0.7
+        assert listen.tone_share(sound.channels[0], sound.rate, 440) > 0.5
