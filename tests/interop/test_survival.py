@@ -72,10 +72,8 @@ class Served:
         await self.process.wait()
 
     async def stop(self) -> None:
-        for _ in range(2):
-            self.process.send_signal(signal.SIGTERM)
-            await asyncio.sleep(0.3)
-        async with asyncio.timeout(20):
+        self.process.send_signal(signal.SIGTERM)
+        async with asyncio.timeout(30):
             await self.process.wait()
 
     def secret(self, name: str) -> str:

@@ -96,12 +96,16 @@ class Bench:
     def seen(self, kind: type[E]) -> list[E]:
         return [event for event in self.events if isinstance(event, kind)]
 
-    async def wait(self, kind: type[E], count: int = 1, timeout_s: float = 5.0) -> E:
+    async def wait(self, kind: type[E], count: int = 1, timeout_s: float = 15.0) -> E:
         """The `count`-th event of a kind."""
-        async with asyncio.timeout(timeout_s):
-            while len(self.seen(kind)) < count:
-                self._news.clear()
-                await self._news.wait()
+        try:
+            async with asyncio.timeout(timeout_s):
+                while len(self.seen(kind)) < count:
+                    self._news.clear()
+                    await self._news.wait()
+        except TimeoutError:
+            found = f"{len(self.seen(kind))} of {count} {kind.__name__}"
+            raise AssertionError(f"{found}; there were {self.events}") from None
         return self.seen(kind)[count - 1]
 
 
@@ -111,8 +115,13 @@ async def bench(tmp_path: Path) -> AsyncIterator[Bench]:
     gateway = Gateway(options)
     await gateway.start()
     made: list[Bench] = []
-    client = await GatewayClient.connect(options.control, on_event=lambda event: made[0].take(event))
+    early: list[AnyEvent] = []
+    client = await GatewayClient.connect(
+        options.control, on_event=lambda event: made[0].take(event) if made else early.append(event)
+    )
     made.append(Bench(client, tmp_path))
+    for event in early:
+        made[0].take(event)
     yield made[0]
     client.close()
     await client.wait_closed()

@@ -27,6 +27,7 @@ async def test_each_digit_is_reported_once(bench: Bench, phones: Callable[..., A
 async def test_lost_begin_lost_end_and_reordering(bench: Bench, phones: Callable[..., Any]) -> None:
     phone: Phone = await phones(400)
     await bench.leg("a", phone)
+    await phone.talk(0.06)
     phone.press(1, begin=2)
     phone.ts += 800
     phone.press(2, ends=0)
@@ -48,6 +49,7 @@ async def test_lost_begin_lost_end_and_reordering(bench: Bench, phones: Callable
 async def test_a_long_event_in_segments_is_one_digit(bench: Bench, phones: Callable[..., Any]) -> None:
     phone: Phone = await phones(400)
     await bench.leg("a", phone)
+    await phone.talk(0.06)
     ts = 5000
     for duration in (160, 40000, 65535):
         phone.send(101, struct.pack("!BBH", 7, 10, duration), ts=ts)
