@@ -37,14 +37,16 @@ def test_a_caller_is_never_asked_to_answer() -> None:
     assert peer.command(RequestAnswer(leg=leg)) == []
 
 
-def test_an_answer_from_elsewhere_moves_nothing_without_symmetric_routing() -> None:
-    peer = talk_out(settings=Settings(symmetric=False))
+@pytest.mark.parametrize(("symmetric", "port"), [(True, 5099), (False, 5060)])
+def test_an_answer_from_elsewhere_moves_the_call_with_symmetric_routing_only(symmetric: bool, port: int) -> None:
+    peer = talk_out(settings=Settings(symmetric=symmetric))
     peer.command(Reoffer(leg="out", sdp=HOLD))
-    elsewhere = peer.flow._replace(port=5099)
-    peer.receive(peer.response(peer.last("INVITE"), 200, body=HELD), elsewhere)
+    reinvite = peer.last("INVITE")
+    answered = peer.response(reinvite, 200, body=HELD, contact="<sip:peer@phone.example>")
+    peer.receive(answered, peer.flow._replace(port=5099))
     assert peer.event(ReofferAnswered).sdp == HELD
     peer.command(Hangup(leg="out"))
-    assert (peer.lines()[-1], peer.raw[-1].flow.port) == ("BYE", 5060)
+    assert (peer.lines()[-1], peer.raw[-1].flow.port) == ("BYE", port)
 
 
 def test_two_replaces_are_one_too_many() -> None:

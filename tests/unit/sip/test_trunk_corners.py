@@ -65,6 +65,7 @@ def test_registered_again_is_not_up_while_no_probe_was_answered() -> None:
     (again,) = requests(outputs)
     assert states(done(trunks, again, 200, now)) == []
     assert trunks.is_down("carrier")
+    assert trunks.statuses()[0].reason == "REGISTER: wrong credentials", "it stays down for what took it down"
     assert states(done(trunks, probe, 200, now)) == [("up", "registered")]
 
 
