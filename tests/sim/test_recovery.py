@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import pytest
 
 from pbx.cti import commands as cti
@@ -117,18 +119,19 @@ def test_waiting_callers_keep_their_places_and_agents_their_states(room: Restart
     for agent in ("8001", "8003", "8004"):
         room.do(cti.SetAgentState(state="not_ready", agent=agent))
     for phone in (room.phones["1003"], room.phones["1004"]):
-        phone.at(room.world.now, lambda phone=phone: phone.call("2001"))
+        phone.at(room.world.now, partial(phone.call, "2001"))
         room.world.run(5)
     acd = room.node.switch.exchange.acd
     waiting = [event.item for event in room.facts(facts.Queued)]
     assert len(waiting) == 2
     states = {agent: (room.state(agent), acd.view_agent(agent).reason) for agent in AGENTS.values()}
-    waited = [acd.view_item(item, room.world.now).waited_s for item in waiting]
+    before = [view for item in waiting if (view := acd.view_item(item, room.world.now)) is not None]
+    waited = [view.waited_s for view in before]
     assert states["8002"] == ("not_ready", "lunch")
     room.restart(down=3.0)
     acd = room.node.switch.exchange.acd
     assert {agent: (room.state(agent), acd.view_agent(agent).reason) for agent in AGENTS.values()} == states
-    views = [acd.view_item(item, room.world.now) for item in waiting]
+    views = [view for item in waiting if (view := acd.view_item(item, room.world.now)) is not None]
     assert [view.position for view in views] == [1, 2]
     assert [view.waited_s for view in views] == pytest.approx([since + 3.0 for since in waited])
     assert len(room.facts(facts.Queued)) == 2, "nobody queued anew"
