@@ -273,7 +273,8 @@ def wish_ready(floor: Floor, agent: Agent, now: float) -> None:
     agent.wanted_reason = ""
     agent.pause_until = None
     agent.misses = 0
-    agent.log_off_pending = False
+    # Who is no longer configured has no queues to be ready in: he may end his after-call work, and is logged off then.
+    agent.log_off_pending = agent.removed
     _settle_wish(floor, agent, now)
 
 

@@ -45,6 +45,21 @@ def test_who_talks_goes_on_talking() -> None:
     assert centre.state("bob") == "talking"
 
 
+def test_a_removed_agent_cannot_wish_himself_back() -> None:
+    """Ready while he holds the last call: he is logged off after it, and the ACD goes on."""
+    centre = Centre(agents=(make_agent("ann"), make_agent("bob")))
+    centre.call("c1")
+    centre.answer("ann")
+    centre.call("c2")
+    configure(centre, make_queue(), agents=(make_agent("bob"),))
+    centre.do("set_state", "ann", "ready", "")
+    centre.do("finished", "ann", "c1")
+    assert centre.one(AgentLoggedOff).agent == "ann"
+    assert centre.state("ann") == "logged_off"
+    centre.answer("bob")
+    assert centre.state("bob") == "talking"
+
+
 def test_a_removed_queue_overflows() -> None:
     old = make_queue("old", overflow={"closed": "queue:support"})
     agents = (make_agent("ann", {"old": 1}),)
