@@ -140,7 +140,9 @@ class CtiSocket(asyncio.Protocol):
                             refused = (401, "this token is not valid\n")
                 except TooManyFailures as error:
                     refused = (429, f"{error}\n")
-                except Exception:
+                except Exception as error:
+                    # The kind alone: a database's text may repeat what it was asked with.
+                    _LOG.error("a CTI client is refused, its token cannot be checked: %s", type(error).__name__)
                     refused = (503, "tokens cannot be checked now\n")
             if refused is not None:
                 response = self._protocol.reject(*refused)

@@ -149,14 +149,15 @@ async def test_a_resume_waits_for_a_database_that_is_away(desk: Desk, monkeypatc
 
 
 async def test_a_token_cannot_be_checked_while_the_database_is_away(
-    desk: Desk, monkeypatch: pytest.MonkeyPatch
+    desk: Desk, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     def fail(token: str, wall: float) -> None:
-        raise StorageUnavailable("away")
+        raise StorageUnavailable(f"away, asked for {token}")
 
     monkeypatch.setattr(desk.users, "check_token", fail)
     raw = await Raw.open(desk, "anna")
     assert " 503 " in await raw.read_head()
+    assert "cannot be checked: StorageUnavailable" in caplog.text and desk.tokens["anna"] not in caplog.text
     raw.close()
     async with desk.connect() as socket:
         await socket.send('{"jsonrpc":"2.0","id":1,"method":"Authenticate","params":{"token":"12345678"}}')
