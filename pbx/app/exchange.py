@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from pbx.app.flows import FlowControl
     from pbx.app.legs import LegControl
     from pbx.app.media import MediaControl
+    from pbx.app.message_waiting import MessageWaiting
     from pbx.app.recording import RecordingControl
     from pbx.app.recovery import Recovery
     from pbx.app.router import Router
@@ -68,6 +69,7 @@ class Exchange:
     desk: Desk
     features: Features
     recovery: Recovery
+    message_waiting: MessageWaiting
 
     def __init__(
         self, settings: Settings, stack: Stack, registrar: Registrar, acd: Acd, ids: IdSource, *, epoch: float, seq: int

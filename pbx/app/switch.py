@@ -21,6 +21,7 @@ from pbx.app.features import Features
 from pbx.app.flows import FlowControl, FlowInput
 from pbx.app.legs import LegControl
 from pbx.app.media import MediaControl
+from pbx.app.message_waiting import MessageCounts, MessageWaiting
 from pbx.app.outputs import AnyOutput
 from pbx.app.recording import RecordingControl
 from pbx.app.recovery import Recovery
@@ -76,6 +77,7 @@ class Switch:
         ex.features = Features(ex)
         ex.desk = Desk(ex)
         ex.recovery = Recovery(ex)
+        ex.message_waiting = MessageWaiting(ex)
         self.toll = TollDesk(ex)
         ex.toll_guard, ex.on_fact = self.toll.check, self.toll.note
 
@@ -120,6 +122,11 @@ class Switch:
     ) -> list[AnyOutput]:
         """What came of a flow's HTTP request or statement."""
         self._begin(now).flows.answer_request(call, event)
+        return self._settle()
+
+    def messages_waiting(self, mailbox: str, counts: MessageCounts, now: float) -> list[AnyOutput]:
+        """``mailbox`` (an extension's number) holds these messages now: its phones' lamps follow."""
+        self._begin(now).message_waiting.put(mailbox, counts)
         return self._settle()
 
     def expire(self, now: float) -> list[AnyOutput]:

@@ -80,6 +80,7 @@ _RESTRICTED_EVENTS: dict[str, frozenset[Role]] = {
             "DiskStateChanged",
             "DoNotDisturb",
             "Forwarding",
+            "MessageWaiting",
         ),
         _SUPERVISORS,
     ),

@@ -386,6 +386,17 @@ class Forwarding(Event, frozen=True, kw_only=True):
     destination: str
 
 
+class MessageWaiting(Event, frozen=True, kw_only=True):
+    """The messages in a phone's mailbox changed in number."""
+
+    device: str
+    new: int
+    """Not listened to yet, urgent ones among them."""
+    old: int
+    urgent_new: int = 0
+    urgent_old: int = 0
+
+
 # --- the system ---------------------------------------------------------------------------------------------------
 
 
@@ -502,6 +513,7 @@ AnyEvent = (
     | MediaLost
     | DoNotDisturb
     | Forwarding
+    | MessageWaiting
     | ServerStarted
     | ServerStopped
     | DrainStarted
