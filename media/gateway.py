@@ -27,8 +27,9 @@ from media.control.dispatcher import Dispatcher
 from media.control.recorders import FULL_BYTES, LOW_BYTES
 from media.control.server import ControlServer
 from media.engine.core import Engine
-from media.prompts.speech import Voice, parse_voices
+from media.prompts.speech import parse_voices
 from media.prompts.store import PromptStore
+from media.prompts.voice import Voice
 from media.protocol import PROTOCOL_VERSION, AnyCommand, AnyEvent, AnyReply, Welcome
 
 log = structlog.get_logger("media.gateway")

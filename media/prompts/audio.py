@@ -12,7 +12,7 @@ import soxr
 
 from media.dsp.level import Floats
 from media.prompts.errors import PromptError
-from media.prompts.speech import Clip
+from media.prompts.voice import Clip
 
 BLOCK_FRAMES = 65536
 MAX_CHANNELS = 8

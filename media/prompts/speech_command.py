@@ -9,7 +9,7 @@ from pathlib import Path
 
 from media.prompts.audio import read_clip
 from media.prompts.errors import PromptError
-from media.prompts.speech import MAX_AUDIO_BYTES, Clip, Voice
+from media.prompts.voice import MAX_AUDIO_BYTES, Clip, Voice
 
 
 class CommandSpeech:

@@ -22,7 +22,7 @@ import numpy as np
 
 from media.dsp.level import to_float
 from media.prompts.errors import PromptError
-from media.prompts.speech import MAX_AUDIO_BYTES, Clip, Voice
+from media.prompts.voice import MAX_AUDIO_BYTES, Clip, Voice
 
 
 class SpeakRequest(msgspec.Struct, frozen=True, array_like=True):

@@ -27,7 +27,8 @@ from media.prompts import music
 from media.prompts.audio import EXTENSIONS, read_at
 from media.prompts.cache import DiskCache, MemoryCache
 from media.prompts.errors import PromptError
-from media.prompts.speech import Speaker, Voice
+from media.prompts.speech import Speaker
+from media.prompts.voice import Voice
 from media.protocol import File, Music, PlayItem, Silence, Speech, Tone
 
 MAX_SILENCE_MS = 3_600_000

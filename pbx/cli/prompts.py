@@ -15,7 +15,8 @@ import soundfile
 from media.dsp.level import active_level_dbfs, normalise, peak_dbfs, to_int16, trim_silence
 from media.prompts.audio import read_clip
 from media.prompts.errors import PromptError
-from media.prompts.speech import Clip, Speaker, parse_voices
+from media.prompts.speech import Speaker, parse_voices
+from media.prompts.voice import Clip
 from pbx.config.loader import examine
 from pbx.config.voices import encode_voices
 from pbx.ivr.flow import Flow

@@ -1,6 +1,7 @@
 """Voices as the gateway reads them: its own parser is the judge."""
 
-from media.prompts.speech import DEFAULT_VOICES, parse_voices
+from media.prompts.speech import parse_voices
+from media.prompts.voice import DEFAULT_VOICES
 from pbx.config.model import Configuration
 from pbx.config.voices import encode_voices
 

@@ -13,7 +13,8 @@ from media.dsp import level
 from media.dsp.dtmf import DtmfListener, generate_dtmf
 from media.dsp.resample import resample
 from media.prompts.music import compose
-from media.prompts.speech import Speaker, Voice
+from media.prompts.speech import Speaker
+from media.prompts.voice import Voice
 from tools import listen
 
 Floats = NDArray[np.float64]

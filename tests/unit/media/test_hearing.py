@@ -17,7 +17,8 @@ from media.dsp.hearing import Ears
 from media.dsp.resample import resample
 from media.dsp.vad import VoiceDetector
 from media.prompts.music import compose
-from media.prompts.speech import Speaker, Voice
+from media.prompts.speech import Speaker
+from media.prompts.voice import Voice
 
 if TYPE_CHECKING:
     from media.dsp.hearing import Want

@@ -16,10 +16,11 @@ import soundfile
 
 from media.dsp import level
 from media.prompts.errors import PromptError
-from media.prompts.speech import DEFAULT_VOICES, Speaker, Voice, parse_voices
+from media.prompts.speech import Speaker, parse_voices
 from media.prompts.speech_command import CommandSpeech
 from media.prompts.speech_espeak import Espeak
 from media.prompts.speech_http import HttpSpeech
+from media.prompts.voice import DEFAULT_VOICES, Voice
 from tools import listen
 
 

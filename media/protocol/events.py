@@ -1,0 +1,151 @@
+"""What the gateway says on its own account."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from media.protocol.values import LegStats, Struct
+
+
+class Event(Struct, tag=True, frozen=True, kw_only=True):
+    pass
+
+
+class DigitReceived(Event, frozen=True, kw_only=True):
+    """One digit, once, however often its packets came. Sent when it begins; ``duration_ms`` is 0 then."""
+
+    leg: str
+    digit: str
+    """0-9, *, #, A-D."""
+    method: Literal["rfc4733", "inband"] = "rfc4733"
+
+
+class PlayFinished(Event, frozen=True, kw_only=True):
+    leg: str
+    player: str
+    reason: Literal["completed", "digit", "speech", "stopped", "replaced", "closed", "failed"]
+    played_ms: int
+    detail: str = ""
+    """With ``failed``: which item and why."""
+
+
+class DigitsSent(Event, frozen=True, kw_only=True):
+    leg: str
+    digits: str
+
+
+class MediaStarted(Event, frozen=True, kw_only=True):
+    """The first valid packet of the peer arrived."""
+
+    leg: str
+    address: str
+    port: int
+
+
+class MediaTimeout(Event, frozen=True, kw_only=True):
+    """Nothing heard for the leg's ``timeout_ms``. Sent once until the peer is heard again."""
+
+    leg: str
+    silent_ms: int
+
+
+class Intruder(Event, frozen=True, kw_only=True):
+    """Packets from an address that is not the peer; at most one event per leg and second."""
+
+    leg: str
+    address: str
+    port: int
+    packets: int
+
+
+class TalkStarted(Event, frozen=True, kw_only=True):
+    leg: str
+
+
+class TalkStopped(Event, frozen=True, kw_only=True):
+    leg: str
+    talked_ms: int
+
+
+class Detected(Event, frozen=True, kw_only=True):
+    leg: str
+    what: Literal["human", "machine", "beep", "cng", "ced", "busy", "congestion", "sit", "ringback"]
+    after_ms: int
+    """Since the leg was configured."""
+
+
+class RecordingStarted(Event, frozen=True, kw_only=True):
+    recording: str
+    leg: str
+    path: str
+
+
+class RecordingPaused(Event, frozen=True, kw_only=True):
+    recording: str
+    offset_ms: int
+    masked: bool
+
+
+class RecordingResumed(Event, frozen=True, kw_only=True):
+    recording: str
+    offset_ms: int
+
+
+class RecordingCompleted(Event, frozen=True, kw_only=True):
+    recording: str
+    leg: str
+    path: str
+    duration_ms: int
+    size_bytes: int
+    sha256: str
+
+
+class RecordingFailed(Event, frozen=True, kw_only=True):
+    recording: str
+    leg: str
+    path: str
+    reason: str
+    kept: bool
+    """True: what was written up to then is a playable file."""
+
+
+class DiskState(Event, frozen=True, kw_only=True):
+    """Sent when a watermark is crossed either way."""
+
+    level: Literal["ok", "low", "full"]
+    free_bytes: int
+
+
+class Quality(Event, frozen=True, kw_only=True):
+    """Periodic while a leg lives, and once at its end (``final``)."""
+
+    stats: LegStats
+    final: bool = False
+
+
+class TickOverrun(Event, frozen=True, kw_only=True):
+    """The playout tick came late; for operators, at most one per second."""
+
+    late_ms: float
+    count: int
+
+
+AnyEvent = (
+    DigitReceived
+    | PlayFinished
+    | DigitsSent
+    | MediaStarted
+    | MediaTimeout
+    | Intruder
+    | TalkStarted
+    | TalkStopped
+    | Detected
+    | RecordingStarted
+    | RecordingPaused
+    | RecordingResumed
+    | RecordingCompleted
+    | RecordingFailed
+    | DiskState
+    | Quality
+    | TickOverrun
+)
