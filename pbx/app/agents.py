@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
 from pbx.acd import messages as acd
+from pbx.app.last_agents import LastAgents
 from pbx.app.sessions.queue import Queue
 from pbx.call.model import Call, Leg
 from pbx.events import catalogue as facts
@@ -15,8 +16,6 @@ if TYPE_CHECKING:
 
 PREFERRED_S = 30.0
 """A call waits so long for the agents it prefers, while one of them is at work."""
-MAX_REMEMBERED = 10_000
-"""Callers whose last agent is known."""
 
 
 class AgentControl:
@@ -26,8 +25,7 @@ class AgentControl:
         """Call and time of every open offer."""
         self._direct: dict[str, str] = {}
         """Agents who are busy with a call of no queue, and the leg."""
-        self._last: dict[str, tuple[str, float]] = {}
-        """Who spoke with a caller last, and when; the oldest first."""
+        self.last = LastAgents(ex)
 
     def take(self, outputs: Sequence[Any]) -> None:
         self._ex.inbox.extend(outputs)
@@ -40,7 +38,9 @@ class AgentControl:
         call.entries += 1
         # An agent may still hold the call's first item while the call is sent to a queue again.
         session.item = call.id if call.entries == 1 else f"{call.id}#{call.entries}"
-        preferred = session.agents or self._last_agent(call.caller, entry.last_agent if entry is not None else 0.0)
+        preferred = session.agents
+        if not preferred and entry is not None and (last := self.last.find(call.caller, entry.last_agent)):
+            preferred = (last,)
         item = acd.WorkItem(
             id=session.item,
             caller=call.caller,
@@ -58,19 +58,6 @@ class AgentControl:
             reason: Literal["closed", "holiday"] = "holiday" if state == "holiday" else "closed"
             self.take(ex.acd.set_hours(session.queue, state == "open", ex.now, reason))
         self.take(ex.acd.enqueue(item, session.queue, ex.now))
-
-    def remember(self, caller: str, agent: str) -> None:
-        """``agent`` speaks with ``caller``."""
-        if caller == "anonymous":
-            return
-        self._last.pop(caller, None)
-        self._last[caller] = agent, self._ex.now
-        if len(self._last) > MAX_REMEMBERED:
-            del self._last[next(iter(self._last))]
-
-    def _last_agent(self, caller: str, within: float) -> tuple[str, ...]:
-        agent, at = self._last.get(caller, ("", 0.0))
-        return (agent,) if agent and self._ex.now - at <= within else ()
 
     def withdraw(self, item: str, reason: acd.LeaveReason) -> None:
         if self._ex.acd.view_item(item, self._ex.now) is not None:

@@ -30,6 +30,7 @@ from pbx.sip.stack import Stack
 if TYPE_CHECKING:
     from pbx.app.agents import AgentControl
     from pbx.app.announcer import Announcer
+    from pbx.app.day import Day
     from pbx.app.desk import Desk
     from pbx.app.features import Features
     from pbx.app.flows import FlowControl
@@ -57,6 +58,7 @@ class CallOver(NamedTuple):
 class Exchange:
     """State and primitives; the components below it are set by the switch, which makes them."""
 
+    day: Day
     legs: LegControl
     media: MediaControl
     router: Router

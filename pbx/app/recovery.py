@@ -114,7 +114,7 @@ class Recovery:
         ex = self._ex
         calls = []
         for name, state in kept.items():
-            if name == ACD_KEY:
+            if name.startswith("@"):
                 continue
             try:
                 calls.append(_decode_call(state))
@@ -123,6 +123,7 @@ class Recovery:
                 ex.out.append(Checkpoint(name, b""))
         ex.log(facts.ServerStarted(version=version, recovered_calls=len(calls)))
         self._restore_floor(kept.get(ACD_KEY, b""))
+        ex.agents.last.restore(kept)
         for entry in calls:
             self._restore_call(entry)
         if calls:
@@ -142,6 +143,8 @@ class Recovery:
         try:
             floor = _decode_floor(state)
             ex.agents.take(ex.acd.restore(floor.state, ex.now, max(0.0, ex.wall - floor.wall)))
+            if ex.day.began_after(floor.wall):
+                ex.agents.take(ex.acd.reset_counts(ex.now))
         except (msgspec.MsgspecError, ValueError, KeyError) as error:
             ex.note("error", "the kept state of the agents cannot be read", error=str(error))
 

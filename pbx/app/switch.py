@@ -15,6 +15,7 @@ from pbx.acd.acd import Acd
 from pbx.app.acd_config import make_acd_config
 from pbx.app.agents import AgentControl
 from pbx.app.announcer import Announcer
+from pbx.app.day import Day
 from pbx.app.desk import Desk
 from pbx.app.exchange import CallOver, Exchange
 from pbx.app.features import Features
@@ -77,6 +78,7 @@ class Switch:
         ex.features = Features(ex)
         ex.desk = Desk(ex)
         ex.recovery = Recovery(ex)
+        ex.day = Day(ex)
         ex.message_waiting = MessageWaiting(ex)
         self.toll = TollDesk(ex)
         ex.toll_guard, ex.on_fact = self.toll.check, self.toll.note
@@ -135,6 +137,7 @@ class Switch:
         ex.take_sip(ex.stack.expire(now))
         ex.agents.take(ex.acd.expire(now))
         self.toll.expire(now)
+        ex.day.expire(now)
         while (key := ex.timers.pop(now)) is not None:
             call_id, sid, name = key
             if sid == "checkpoint":
@@ -156,7 +159,7 @@ class Switch:
     def next_deadline(self) -> Deadline | None:
         """When ``expire`` has something to do."""
         ex = self.exchange
-        due = [ex.stack.next_deadline(), ex.acd.next_deadline(), self.toll.next_deadline()]
+        due = [ex.stack.next_deadline(), ex.acd.next_deadline(), self.toll.next_deadline(), ex.day.next_deadline()]
         own = ex.timers.peek()
         if own is not None:
             due.append(Deadline(own[0], f"call {' '.join(own[1])}"))
@@ -173,6 +176,7 @@ class Switch:
         settings.keep_overrides(ex.settings)
         ex.settings = settings
         self.toll.configure(settings.configuration)
+        ex.day.configure()
         ex.flows.library = dict(flows)
         ex.log(facts.ConfigurationApplied(version=settings.version, changes=tuple(changes)))
         return self._settle()

@@ -126,7 +126,7 @@ class Queue(Session, kw_only=True):
             return
         self._stop_waiting(ex, call)
         call.agents.append(event.agent)
-        ex.agents.remember(call.caller, event.agent)
+        ex.agents.last.remember(call.caller, event.agent)
         ex.replace(
             call,
             self,

@@ -6,7 +6,7 @@ from pbx.events import catalogue as facts
 from pbx.sip.commands import Flow
 from pbx.testing.netem import Netem, World
 from pbx.testing.phone import Behaviour, ScriptedPhone
-from pbx.testing.switch_node import SwitchNode
+from pbx.testing.switch_node import EPOCH, SwitchNode
 
 SWITCH, CARRIER = "192.0.2.100", "192.0.2.1"
 QUEUE = {
@@ -19,9 +19,9 @@ class Scene:
     """A queue with two agents at two phones, and a caller on the trunk."""
 
     def __init__(self, **queue: object) -> None:
-        configuration = Configuration.model_validate(
+        self.configuration = configuration = Configuration.model_validate(
             {
-                "locale": {"language": "en"},
+                "locale": {"language": "en", "timezone": "Asia/Shanghai"},
                 "trunks": {"carrier": {"host": CARRIER, "networks": [CARRIER]}},
                 "extensions": {"1001": {"name": "A"}, "1002": {"name": "B"}},
                 "agents": {
@@ -77,6 +77,14 @@ class Scene:
         self.world.run(talk_seconds + 5)
         return next(str(event.agent) for event in self.facts(facts.OfferEnded)[before:] if event.result == "accepted")
 
+    def restart(self, seconds: float) -> None:
+        """Call control dies and comes back after ``seconds``."""
+        self.world.remove(SWITCH)
+        self.world.run(seconds)
+        self.switch = SwitchNode(self.configuration, {}, host=SWITCH, start=self.world.now, after=self.switch)
+        self.world.add(SWITCH, self.switch)
+        self.world.run(1)
+
     def facts(self, kind: type) -> list:
         return [record.event for record in self.switch.records if isinstance(record.event, kind)]
 
@@ -111,3 +119,46 @@ def test_the_agent_one_spoke_with_before() -> None:
         scene.log_in()
         agents = [scene.call(10) for _ in range(4)]
         assert (len(set(agents)) == 1) == same, agents
+
+
+def test_the_last_agent_is_known_after_a_restart() -> None:
+    scene = Scene(last_agent="1h")
+    scene.log_in()
+    first = scene.call(10)
+    scene.restart(5)
+    assert [scene.call(10) for _ in range(3)] == [first] * 3
+    scene.restart(2 * 3600)
+    assert not [key for key in scene.switch.checkpoints if "139" in key], "too old, and nobody needs it any more"
+
+
+def test_a_caller_whose_kept_agent_cannot_be_read_is_served() -> None:
+    scene = Scene(last_agent="1h")
+    scene.log_in()
+    scene.call(10)
+    (key,) = [key for key in scene.switch.checkpoints if "139" in key]
+    scene.switch.checkpoints[key] = b"\xc1"
+    scene.restart(5)
+    assert [note.text for note in scene.switch.notes if note.level == "error"] == [
+        "a caller's last agent cannot be read"
+    ]
+    assert key not in scene.switch.checkpoints and scene.call(10)
+
+
+def test_counts_of_calls_begin_anew_at_midnight() -> None:
+    for down in (False, True):
+        scene = Scene(strategy="least_calls")
+        scene.log_in()
+        acd = scene.switch.switch.exchange.acd
+        assert {scene.call(10) for _ in range(2)} == {"1", "2"} and acd.view_agent("1").calls == 1
+        until_midnight = 86400 - (EPOCH + scene.world.now + 8 * 3600) % 86400
+        if down:
+            scene.restart(10)
+            until_midnight -= 11
+            assert scene.switch.switch.exchange.acd.view_agent("1").calls == 1
+            scene.restart(until_midnight)
+        else:
+            scene.world.run(until_midnight - 1)
+            assert acd.view_agent("1").calls == 1
+            scene.world.run(2)
+        acd = scene.switch.switch.exchange.acd
+        assert [acd.view_agent(agent).calls for agent in ("1", "2")] == [0, 0]
