@@ -103,8 +103,9 @@ class Engine:
     def stop_recording(self, recorder: int, leg: int) -> None: ...
     def recorded_samples(self, recorder: int) -> int:
         """How much of the recorder's time line is in the file."""
-    def worst_tick_us(self) -> int:
-        """How late the latest tick since the last call came."""
+    def lateness(self) -> tuple[tuple[int, ...], int, float]:
+        """How late ticks and slots came since the start: how many up to each of LATENESS_BOUNDS_US (`engine.pace`) and
+        above the one before it, how many beyond the last, and the sum in seconds."""
     def stats(self, leg: int) -> dict[str, Any]: ...
     def drain(self, now: float) -> list[tuple[Any, ...]]:
         """Everything that happened since the last call, in order:

@@ -80,6 +80,7 @@ from media.engine.types cimport (
     HEADROOM,
     KIND_NONE,
     KIND_PCMA,
+    LATENESS_BOUNDS,
     Leg,
     LegConfig,
     Loop,
@@ -89,6 +90,7 @@ from media.engine.types cimport (
     PlayItem,
     Recorder,
     Route,
+    SLOTS,
 )
 
 
@@ -114,18 +116,10 @@ cdef extern from "<sys/eventfd.h>" nogil:
 
 
 cdef extern from "<sys/timerfd.h>" nogil:
-    struct timespec:
-        long tv_sec
-        long tv_nsec
-    struct itimerspec:
-        timespec it_interval
-        timespec it_value
     int timerfd_create(int clock, int flags)
-    int timerfd_settime(int fd, int flags, const itimerspec* value, itimerspec* old)
     enum:
         TFD_NONBLOCK
         TFD_CLOEXEC
-        TFD_TIMER_ABSTIME
         CLOCK_MONOTONIC
 
 
@@ -137,8 +131,6 @@ DIGIT_CODES = {character: code for code, character in enumerate("0123456789*#ABC
 EAR_BITS = {"dtmf": 1, "talk": 2, "fax": 4, "answering_machine": 8, "progress": 16}
 
 ENGINE_NICE = -11
-
-DEF TICK_NS = 20000000
 
 CodecSpec = namedtuple("CodecSpec", "kind payload_type clock_rate channels pcm_rate fmtp")
 LegSetup = namedtuple(
@@ -179,6 +171,7 @@ cdef class Engine:
 
     def __cinit__(self, int first_port, int last_port, str address4, str address6="", int capacity=4000,
                   double drain_s=10.0, int rtcp_interval_s=5, uint32_t seed=1):
+        cdef int i
         memset(&self.loop, 0, sizeof(Loop))
         memset(&self.writer_events, 0, sizeof(EventRing))
         self.loop.epoll_fd = self.loop.timer_fd = -1
@@ -206,10 +199,14 @@ cdef class Engine:
         self.loop.writer.slots = <Recorder**>calloc(EVENT_SLOTS, sizeof(void*))
         self.writer_events.slots = <Event*>calloc(EVENT_SLOTS, sizeof(Event))
         self.loop.legs = <Leg**>calloc(self.capacity + 1, sizeof(void*))
-        self.loop.ticking = <Leg**>calloc(self.capacity + 1, sizeof(void*))
+        # Room for all legs in each roster: pages that nobody uses cost nothing.
+        self.loop.tick.legs = <Leg**>calloc((self.capacity + 1) * (1 + SLOTS), sizeof(void*))
+        if self.loop.tick.legs != NULL:
+            for i in range(SLOTS):
+                self.loop.slots[i].legs = self.loop.tick.legs + (self.capacity + 1) * (i + 1)
         self.loop.packet = <uint8_t*>calloc(1, HEADROOM + 2 * PACKET_BYTES)
         if NULL in (self.loop.commands.slots, self.loop.events.slots, self.loop.writer.slots,
-                    self.writer_events.slots, self.loop.legs, self.loop.ticking, self.loop.packet):
+                    self.writer_events.slots, self.loop.legs, self.loop.tick.legs, self.loop.packet):
             raise MemoryError
         self._open_descriptors()
 
@@ -243,7 +240,7 @@ cdef class Engine:
         free(self.loop.writer.slots)
         free(self.writer_events.slots)
         free(self.loop.legs)
-        free(self.loop.ticking)
+        free(self.loop.tick.legs)
         free(self.loop.packet)
 
     # --- threads ------------------------------------------------------------------------------------------
@@ -257,15 +254,7 @@ cdef class Engine:
         return len(self._legs)
 
     def start(self):
-        """Start both threads; the first tick is 20 ms from now."""
-        cdef itimerspec when
-        cdef int64_t first = monotonic_ns() + TICK_NS
-        when.it_interval.tv_sec = 0
-        when.it_interval.tv_nsec = TICK_NS
-        when.it_value.tv_sec = first // 1000000000
-        when.it_value.tv_nsec = first % 1000000000
-        self.loop.tick_due = first
-        timerfd_settime(self.loop.timer_fd, TFD_TIMER_ABSTIME, &when, NULL)
+        """Start both threads; the first tick is 20 ms from then."""
         store_release(&self.loop.running, 1)
         store_release(&self.writer_running, 1)
         for name, run in (("media-engine", self._run_engine), ("media-writer", self._run_writer)):
@@ -346,7 +335,6 @@ cdef class Engine:
         fresh.rtcp_fd = rtcp_fd
         fresh.guard_fd = -1
         fresh.handle = leg
-        fresh.ticking = -1
         fresh.index = port
         fresh.incoming.kind = KIND_NONE
         fresh.rtcp.round_trip_us = -1
@@ -605,11 +593,11 @@ cdef class Engine:
         """Counters of a leg, read while the engine writes them: each is right, the set may be a packet apart."""
         return read_stats(self._leg(leg))
 
-    def worst_tick_us(self):
-        """The latest that a tick came, in microseconds, since the last call."""
-        worst = self.loop.worst_late_ns // 1000
-        self.loop.worst_late_ns = 0
-        return worst
+    def lateness(self):
+        """How late ticks and slots came since the start: counts for LATENESS_BOUNDS_US, those beyond, total seconds."""
+        cdef int i
+        counts = [self.loop.lateness[i] for i in range(LATENESS_BOUNDS)]
+        return tuple(counts), self.loop.lateness[LATENESS_BOUNDS], self.loop.late_ns / 1e9
 
     def drain(self, double now):
         cdef list out = []

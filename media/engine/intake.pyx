@@ -11,14 +11,23 @@ from posix.unistd cimport read
 from media.engine.digits cimport digit_character, receive_event, relay_beside
 from media.engine.jitter cimport put_comfort, put_packet
 from media.engine.output cimport relay_packet
-from media.engine.peers cimport ON_GUARD, ON_RTP, push_address, same_address, set_peer, watch_socket
+from media.engine.pace cimport update_turn
+from media.engine.peers cimport (
+    ON_GUARD,
+    ON_RTP,
+    push_address,
+    same_address,
+    set_peer,
+    start_polling,
+    stop_polling,
+    watch_socket,
+)
 from media.engine.player cimport end_players
 from media.engine.recorder cimport record_codes
 from media.engine.rings cimport push_event
 from media.engine.rtcp cimport packets_lost, receive_rtcp
 from media.engine.rtp cimport Packet, parse_packet, seq_diff
 from media.engine.srtp cimport unprotect_rtcp, unprotect_rtp
-from media.engine.ticking cimport update_ticking
 from media.engine.types cimport (
     CodecSpec,
     EV_CODEC,
@@ -47,12 +56,33 @@ cdef extern from "<sys/socket.h>" nogil:
 
 cdef extern from *:
     """
+    #include <stdint.h>
+    #include <string.h>
+    #include <sys/socket.h>
     #include <sys/syscall.h>
+    #include <time.h>
     #include <unistd.h>
     /* Not the C library's recv: a cancellation point costs as much as the rest of it. */
     static inline long tandem_recv(int fd, void *data, size_t size, int flags)
     {
         return syscall(SYS_recvfrom, fd, data, size, flags, 0, 0);
+    }
+    /* As above, and when the packet came (CLOCK_REALTIME); 0 when the kernel did not say. */
+    static inline long tandem_recv_stamped(int fd, void *data, size_t size, int flags, int64_t *stamp_ns)
+    {
+        char control[CMSG_SPACE(sizeof(struct timespec))];
+        struct iovec part = {data, size};
+        struct msghdr message = {.msg_iov = &part, .msg_iovlen = 1, .msg_control = control,
+                                 .msg_controllen = sizeof control};
+        long got = syscall(SYS_recvmsg, fd, &message, flags);
+        struct cmsghdr *note = got < 0 ? 0 : CMSG_FIRSTHDR(&message);
+        struct timespec when;
+        *stamp_ns = 0;
+        if (note && note->cmsg_level == SOL_SOCKET && note->cmsg_type == SCM_TIMESTAMPNS) {
+            memcpy(&when, CMSG_DATA(note), sizeof when);
+            *stamp_ns = (int64_t)when.tv_sec * 1000000000 + when.tv_nsec;
+        }
+        return got;
     }
     static inline void tandem_prefetch(const void *p, int bytes)
     {
@@ -61,9 +91,15 @@ cdef extern from *:
     }
     """
     ssize_t c_recv "tandem_recv"(int fd, void* data, size_t size, int flags) noexcept nogil
+    ssize_t c_recv_stamped "tandem_recv_stamped"(int fd, void* data, size_t size, int flags,
+                                                 int64_t* stamp_ns) noexcept nogil
     void prefetch "tandem_prefetch"(const void* pointer, int size) noexcept nogil
 
 
+# A packet that lay longer than this in a polled socket may have another behind it.
+DEF LAY_NS = 18000000
+# So many ticks between two looks of a polled leg that end with an empty socket, whatever the packets say.
+DEF LOOK_TICKS = 64
 # Packets of one leg in a row before the others have their turn.
 DEF BURST = 16
 # A packet less than 1/200 s above the least transit, and not 1/1000 s below it, is fresh.
@@ -161,7 +197,7 @@ cdef void _take_event(Loop* loop, Leg* leg, Packet* packet) noexcept nogil:
         player = leg.player
         if player != NULL and player.stop_mask & (1 << code):
             end_players(loop, leg, PLAY_DIGIT)
-            update_ticking(loop, leg)
+            update_turn(loop, leg)
     if leg.sinks != NULL:
         for i in range(leg.sinks.count):
             relay_beside(loop, leg, leg.sinks.legs[i], packet, leg.sinks.legs[i].config.dtmf_pt)
@@ -329,6 +365,40 @@ cdef void receive_rtp(Loop* loop, Leg* leg) noexcept nogil:
             _take_packet(loop, leg, data, <int>size, &source, length, which)
     # The others have their turn first; arming again brings the rest.
     watch_socket(loop, leg.rtp_fd, leg, ON_RTP, True)
+
+
+cdef void collect_rtp(Loop* loop, Leg* leg) noexcept nogil:
+    """In the slot of a leg that hears a prompt: what it sent since the last one.
+
+    Nobody listens to it, so its packets need no wake-up of their own; a digit still stops the prompt before the next
+    frame. They are counted at the time they came."""
+    cdef uint8_t* data = loop.packet + HEADROOM
+    cdef int64_t now = loop.now
+    cdef int64_t stamp = 0
+    cdef ssize_t size
+    cdef bint alone
+    cdef int left = BURST
+    if not leg.connected or leg.unverified or leg.sinks != NULL:
+        if leg.polled:
+            stop_polling(loop, leg)
+        return
+    if not leg.polled:
+        start_polling(loop, leg)
+    while left and leg.polled:
+        left -= 1
+        size = c_recv_stamped(leg.rtp_fd, data, PACKET_BYTES, MSG_DONTWAIT, &stamp)
+        if size < 0:
+            if errno == EAGAIN:
+                break
+            continue
+        stamp -= loop.wall_offset
+        if stamp > now or stamp < now - 1000000000:
+            stamp = now
+        loop.now = stamp
+        alone = _take_packet(loop, leg, data, <int>size, NULL, 0, ON_RTP)
+        loop.now = now
+        if alone and now - stamp < LAY_NS and loop.ticks & (LOOK_TICKS - 1):
+            break
 
 
 cdef void receive_guard(Loop* loop, Leg* leg) noexcept nogil:

@@ -7,12 +7,12 @@ from posix.unistd cimport read
 from media.engine.companding cimport fill_gain_map
 from media.engine.jitter cimport reset_jitter
 from media.engine.mixer cimport forget_source, merge_hearing
+from media.engine.pace cimport give_up_slot, update_turn
 from media.engine.peers cimport ON_RTCP, ON_RTP, connect_leg, disconnect_leg, watch_socket
 from media.engine.player cimport end_player, end_players, seek_player
 from media.engine.recorder cimport blank_ahead, publish_end, recorder_position
 from media.engine.rings cimport load_acquire, push_event, store_release
 from media.engine.rtcp cimport send_report
-from media.engine.ticking cimport update_ticking
 from media.engine.types cimport (
     CMD_ADD,
     CMD_CONFIGURE,
@@ -60,7 +60,6 @@ cdef extern from "<sys/epoll.h>" nogil:
 
 cdef void _add_leg(Loop* loop, Leg* leg) noexcept nogil:
     leg.index = loop.leg_count
-    leg.ticking = -1
     loop.legs[loop.leg_count] = leg
     loop.leg_count += 1
     watch_socket(loop, leg.rtp_fd, leg, ON_RTP, True)
@@ -123,8 +122,8 @@ cdef void _remove_leg(Loop* loop, Leg* leg) noexcept nogil:
     cdef Leg* moved
     cdef int i
     end_players(loop, leg, PLAY_CLOSED)
-    for i in range(loop.ticking_count):
-        forget_source(loop.ticking[i].hearing, leg)
+    for i in range(loop.tick.count):
+        forget_source(loop.tick.legs[i].hearing, leg)
     while leg.recorders:
         _stop_recorder(loop, leg, 0)
     if leg.configured:
@@ -135,7 +134,8 @@ cdef void _remove_leg(Loop* loop, Leg* leg) noexcept nogil:
     leg.sending_digits = 0
     leg.frame_ready = 0
     leg.configured = 0
-    update_ticking(loop, leg)
+    update_turn(loop, leg)
+    give_up_slot(loop, leg)
     epoll_ctl(loop.epoll_fd, EPOLL_CTL_DEL, leg.rtp_fd, NULL)
     epoll_ctl(loop.epoll_fd, EPOLL_CTL_DEL, leg.rtcp_fd, NULL)
     if leg.guard_fd >= 0:
@@ -181,7 +181,7 @@ cdef void _set_routes(Loop* loop, Route* routes, int count) noexcept nogil:
         leg.decoding = routes[i].decoding
         if not leg.decoding:
             leg.frame_ready = 0
-        update_ticking(loop, leg)
+        update_turn(loop, leg)
     push_event(&loop.events, EV_FREE, 0, 0, 0, 0, routes)
 
 
@@ -195,7 +195,7 @@ cdef void _start_player(Loop* loop, Leg* leg, Player* player, bint enqueue) noex
         return
     end_players(loop, leg, PLAY_REPLACED)
     leg.player = player
-    update_ticking(loop, leg)
+    update_turn(loop, leg)
 
 
 cdef void _stop_player(Loop* loop, Leg* leg, uint32_t wanted) noexcept nogil:
@@ -217,7 +217,7 @@ cdef void _stop_player(Loop* loop, Leg* leg, uint32_t wanted) noexcept nogil:
                 end_player(loop, leg, PLAY_STOPPED)
                 break
             before = before.next
-    update_ticking(loop, leg)
+    update_turn(loop, leg)
 
 
 cdef void _control_player(Loop* loop, Leg* leg, Command* command) noexcept nogil:
@@ -270,7 +270,7 @@ cdef void _start_digits(Loop* loop, Leg* leg, DigitOut* fresh) noexcept nogil:
         leg.digit_out.active = 1
         leg.sending_digits = 1
         leg.digit_out.first = 1
-        update_ticking(loop, leg)
+        update_turn(loop, leg)
     push_event(&loop.events, EV_FREE, 0, 0, 0, 0, fresh)
 
 

@@ -38,6 +38,7 @@ cdef extern from "<sys/socket.h>" nogil:
         SOCK_CLOEXEC
         SOL_SOCKET
         SO_REUSEADDR
+        SO_TIMESTAMPNS
 
 
 cdef extern from "<netinet/in.h>" nogil:
@@ -98,6 +99,25 @@ cdef void watch_socket(Loop* loop, int fd, Leg* leg, int which, bint on) noexcep
     event.data.u64 = <uint64_t><uintptr_t>leg | which
     if epoll_ctl(loop.epoll_fd, EPOLL_CTL_MOD, fd, &event) < 0:
         epoll_ctl(loop.epoll_fd, EPOLL_CTL_ADD, fd, &event)
+
+
+cdef void start_polling(Loop* loop, Leg* leg) noexcept nogil:
+    """No more edges for this leg: nobody waits for what it sends, and it is looked at in its slot anyway.
+
+    The kernel notes the time of each packet from here on, so that jitter stays what it is."""
+    cdef int one = 1
+    if not leg.stamped:
+        if setsockopt(leg.rtp_fd, SOL_SOCKET, SO_TIMESTAMPNS, &one, sizeof(one)) < 0:
+            return
+        leg.stamped = 1
+    watch_socket(loop, leg.rtp_fd, leg, ON_RTP, False)
+    leg.polled = 1
+
+
+cdef void stop_polling(Loop* loop, Leg* leg) noexcept nogil:
+    """Edges again; what waits now is one."""
+    leg.polled = 0
+    watch_socket(loop, leg.rtp_fd, leg, ON_RTP, True)
 
 
 cdef void _open_guard(Loop* loop, Leg* leg) noexcept nogil:

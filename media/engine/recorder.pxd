@@ -10,7 +10,7 @@ cdef void record_codes(Recorder* recorder, int side, int law, uint32_t ssrc, uin
 cdef void record_samples(Recorder* recorder, int side, uint32_t ssrc, uint32_t ts, uint32_t clock, const int16_t* samples,
                          int count, uint32_t rate, int64_t now) noexcept nogil
 cdef void blank_ahead(Recorder* recorder, int64_t position) noexcept nogil
-cdef void publish_block(Loop* loop, Recorder* recorder, int64_t now) noexcept nogil
+cdef bint publish_block(Loop* loop, Recorder* recorder, int64_t now) noexcept nogil
 cdef void publish_end(Loop* loop, Recorder* recorder, int64_t now) noexcept nogil
 cdef int build_header(Recorder* recorder, uint8_t* header) noexcept nogil
 cdef void run_writer(WriterQueue* queue, EventRing* events, uint64_t* running) noexcept nogil

@@ -149,21 +149,23 @@ cdef void blank_ahead(Recorder* recorder, int64_t position) noexcept nogil:
         _clear(recorder, position, end - position)
 
 
-cdef void publish_block(Loop* loop, Recorder* recorder, int64_t now) noexcept nogil:
-    """Hand the writer what is final, when it is worth a write."""
+cdef bint publish_block(Loop* loop, Recorder* recorder, int64_t now) noexcept nogil:
+    """Hand the writer what is final, when it is worth a write. True: it must be told."""
     cdef int64_t position = recorder_position(recorder, now - SETTLE_MS * 1000000)
     if position - recorder.queued < <int64_t>recorder.rate * BLOCK_MS // 1000:
-        return
+        return False
     if position - <int64_t>load_acquire(&recorder.written) > recorder.capacity - recorder.rate // 2:
         # The writer is behind (a slow disk): it still has the last block, and this one can wait.
         position = <int64_t>load_acquire(&recorder.written) + recorder.capacity - recorder.rate // 2
         if position <= <int64_t>recorder.flush_to:
-            return
+            return False
     store_release(&recorder.flush_to, <uint64_t>position)
     # An entry still in the queue covers this block too, or the next check does.
     if recorder.pushes == load_acquire(&recorder.served) and push_recorder(&loop.writer, recorder):
         recorder.pushes += 1
         recorder.queued = position
+        return True
+    return False
 
 
 cdef void publish_end(Loop* loop, Recorder* recorder, int64_t now) noexcept nogil:

@@ -19,6 +19,7 @@ cdef extern from "<sys/socket.h>" nogil:
 
 
 cdef struct Leg
+cdef struct Roster
 cdef struct Pair
 cdef struct Player
 cdef struct Recorder
@@ -30,6 +31,8 @@ cdef enum:
     PACKET_BYTES = 2048
     HEADROOM = 64
     TICK_MS = 20
+    SLOTS = 20                 # places for prompts' frames in the 20 ms of a tick, a millisecond apart
+    LATENESS_BOUNDS = 10       # of the distribution of lateness; see pace.pyx
     LINE_BYTES = 64
     PREFETCHED_BYTES = 384     # head, outgoing, incoming, front of config
     FRAME_MAX = 320            # samples of 20 ms at 16 kHz
@@ -185,9 +188,9 @@ cdef struct Player:
     int64_t bytes_per_ms
     int64_t played_ms
     float gain
-    uint8_t gain_map[256]      # companded volume control
     int has_gain
     Player* next
+    uint8_t gain_map[256]      # companded volume control
     PlayItem items[1]          # really `count`
 
 
@@ -379,6 +382,8 @@ cdef struct Leg:
     uint8_t recorders
     uint8_t timed_out
     uint8_t sending_digits     # digit_out.active, where the packet path looks
+    uint8_t polled             # its socket is read in its slot, not on an edge of epoll
+    uint8_t stamped            # the kernel notes when its packets come
     Sinks* sinks
     Leg* sink                  # the first of the sinks
     Recorder* recorder[2]
@@ -399,7 +404,9 @@ cdef struct Leg:
     int64_t locked_ns
     int64_t opened_ns
     int index                  # in Loop.legs
-    int ticking                # position in Loop.ticking, -1: none
+    Roster* roster             # where it has its turn, NULL: nowhere
+    int position               # in the roster
+    int slot                   # the slot that is kept for its prompts, counted from 1; 0: none yet
     int frame_ready            # samples of the current tick
     uint32_t frame_rate
     int16_t frame[320]
@@ -408,6 +415,13 @@ cdef struct Leg:
     int ptime_fill             # samples kept for a longer ptime
     int16_t up_state[64]
     int16_t down_state[64]
+
+
+cdef struct Roster:
+    Leg** legs                 # those that have work now
+    int count
+    int members                # those whose slot this is
+    int64_t since              # grid number at which the first of `count` came
 
 
 cdef struct Route:
@@ -466,11 +480,15 @@ cdef struct Loop:
     int epoll_fd
     int timer_fd
     int64_t now                # CLOCK_MONOTONIC ns at the last wake-up
-    int64_t tick_due
+    int64_t wall_offset        # CLOCK_REALTIME less CLOCK_MONOTONIC, of the last turn
+    int64_t origin             # of the grid of milliseconds on which the turns lie
+    int64_t grid               # number of the last turn
+    int64_t armed              # number of the turn the timer is set to, 0: not set
     uint64_t ticks
     uint64_t overruns
-    int64_t worst_late_ns
     int64_t overrun_reported_ns
+    uint64_t lateness[11]      # turns by how late they came; the last: later than all bounds
+    int64_t late_ns            # of all turns
     CommandRing commands
     EventRing events
     WriterQueue writer
@@ -479,8 +497,8 @@ cdef struct Loop:
     int leg_capacity
     int sweep                  # next leg of the once-a-second sweep
     int sweep_left
-    Leg** ticking
-    int ticking_count
+    Roster tick                # legs that decode, mix or send digits
+    Roster slots[20]           # legs that only hear a prompt
     uint64_t running
     uint64_t rtcp_interval_s
     uint8_t* packet            # scratch for one packet, HEADROOM before it

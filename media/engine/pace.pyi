@@ -1,0 +1,2 @@
+LATENESS_BOUNDS_US: tuple[int, ...]
+"""Upper bounds of the distribution of lateness, microseconds."""
