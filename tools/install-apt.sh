@@ -28,6 +28,7 @@ has_headers() {
   "$python" -c 'import os, sys, sysconfig; sys.exit(not os.path.exists(sysconfig.get_path("include") + "/Python.h"))'
 }
 has_postgres() { compgen -G '/usr/lib/postgresql/*/bin/initdb'; }
+has_kamailio_tls() { compgen -G "/usr/lib/*/kamailio/modules/tls.so"; }
 
 need_build() {
   need python3 "Tandem is written in it" command -v "$python"
@@ -39,6 +40,9 @@ need_build() {
 need_test() {
   need sip-tester "SIPp, plays scripted SIP trunks and phones in the interop tests" command -v sipp
   need baresip-core "a SIP phone of another make, for the interop tests" command -v baresip
+  need kamailio "a SIP proxy and registrar in front of Tandem, for the interop tests" command -v kamailio
+  need kamailio-tls-modules "the same over TLS" has_kamailio_tls
+  need linphone-cli "a SIP phone of a third make, for the interop tests" command -v linphone-daemon
   need postgresql "the tests start a database of their own in a temporary folder" has_postgres
 }
 
