@@ -40,6 +40,7 @@ from pbx.adapters.ids import SystemIds
 from pbx.adapters.resolver import Resolver
 from pbx.adapters.runtime import Runtime
 from pbx.adapters.sip_edge import SipEdge
+from pbx.adapters.sip_tls import make_client_context
 from pbx.adapters.transport import SipTransports
 from pbx.adapters.webhooks import Webhooks
 from pbx.app.edge import PlaceGuard, find_places
@@ -121,6 +122,7 @@ class Server:
             self._closed,
             limits=StreamLimits(idle=configuration.sip.stream_idle_timeout),
             framing=FramingLimits(max_message=configuration.sip.max_message),
+            client_tls=make_client_context(authorities=configuration.sip.authorities),
             resolver=resolver,
         )
         self.transports.set_in_use(self._is_in_use)
@@ -251,6 +253,7 @@ class Server:
             configuration, flows = await asyncio.to_thread(load_all, self.folder)
             secrets = open_secrets(configuration, self.ids, show=self._show_secret)
             changes = [str(change) for change in compare(self.configuration, configuration)]
+            client_tls = make_client_context(authorities=configuration.sip.authorities)
             await self.transports.apply(make_listeners(configuration))
         except ConfigurationErrors as error:
             for problem in error.problems:
@@ -261,6 +264,7 @@ class Server:
             log.error("configuration.refused", reason=str(error))
             runtime.state(facts.ConfigurationRefused(problems=1))
             return ReloadReport(False, reason=str(error))
+        self.transports.use_client_tls(client_tls)
         self.transports.reload_certificates()
         self.configuration = configuration
         self.registrar.reconfigure(make_limits(configuration), list_max_contacts(configuration))

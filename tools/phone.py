@@ -7,7 +7,7 @@ records what it hears, so that whoever drives it can judge by content.
     {"do": "register", "user": "1001", "password": "...", "registrar": "sip:127.0.0.1:5060"}
     {"do": "call", "uri": "sip:+861055550100@127.0.0.1:5060"}
     {"do": "answer"}  {"do": "hold"}  {"do": "retrieve"}  {"do": "digits", "digits": "12"}  {"do": "hangup"}
-    {"do": "transfer", "uri": "sip:1002@..."}  {"do": "attend", "from": 0, "to": 1}  {"do": "quit"}
+    {"do": "transfer", "uri": "sip:1002@..."}  {"do": "attend", "call": 0, "to": 1}  {"do": "quit"}
 """
 
 from __future__ import annotations
@@ -112,7 +112,7 @@ class Phone:
         transport.port = options.port
         transport.boundAddress = options.address
         transport.publicAddress = options.address
-        kinds = {"udp": pj.PJSIP_TRANSPORT_UDP, "tcp": pj.PJSIP_TRANSPORT_TCP}
+        kinds = {"udp": pj.PJSIP_TRANSPORT_UDP, "tcp": pj.PJSIP_TRANSPORT_TCP, "tls": pj.PJSIP_TRANSPORT_TLS}
         number = self.endpoint.transportCreate(kinds[options.transport], transport)
         self.endpoint.libStart()
         self.endpoint.audDevManager().setNullDev()
@@ -135,6 +135,11 @@ class Phone:
         config.mediaConfig.transportConfig.boundAddress = options.address
         config.mediaConfig.transportConfig.publicAddress = options.address
         config.callConfig.timerUse = pj.PJSUA_SIP_TIMER_OPTIONAL
+        config.callConfig.prackUse = pj.PJSUA_100REL_MANDATORY if options.prack else pj.PJSUA_100REL_NOT_USED
+        if options.srtp:
+            config.mediaConfig.srtpUse = pj.PJMEDIA_SRTP_MANDATORY
+            config.mediaConfig.srtpSecureSignaling = 0
+        self.config = config
         account = Account(self)
         account.create(config)
         return account
@@ -194,13 +199,11 @@ class Phone:
 
     def do_register(self, user: str, password: str, registrar: str, expires: int = 300) -> None:
         host = registrar.split(":", 1)[1]
-        config = pj.AccountConfig()
+        config = self.config
         config.idUri = f"sip:{user}@{host}"
         config.regConfig.registrarUri = f"sip:{host}{self.parameter}"
         config.regConfig.timeoutSec = expires
         config.sipConfig.authCreds.append(pj.AuthCredInfo("digest", "*", user, 0, password))
-        config.mediaConfig.transportConfig.boundAddress = "127.0.0.1"
-        config.mediaConfig.transportConfig.publicAddress = "127.0.0.1"
         self.account.modify(config)
 
     def do_unregister(self) -> None:
@@ -221,8 +224,18 @@ class Phone:
         parameters.opt.flag = pj.PJSUA_CALL_UNHOLD
         self._line(call).reinvite(parameters)
 
-    def do_digits(self, digits: str, call: int | None = None) -> None:
-        self._line(call).dialDtmf(digits)
+    def do_reinvite(self, call: int | None = None) -> None:
+        self._line(call).reinvite(pj.CallOpParam(True))
+
+    def do_update(self, call: int | None = None) -> None:
+        self._line(call).update(pj.CallOpParam(True))
+
+    def do_digits(self, digits: str, call: int | None = None, info: bool = False) -> None:
+        """By RFC 4733, or in INFO."""
+        parameters = pj.CallSendDtmfParam()
+        parameters.digits = digits
+        parameters.method = pj.PJSUA_DTMF_METHOD_SIP_INFO if info else pj.PJSUA_DTMF_METHOD_RFC2833
+        self._line(call).sendDtmf(parameters)
 
     def do_hangup(self, call: int | None = None, code: int = 0) -> None:
         self._line(call).hangup(self.answer(code))
@@ -239,11 +252,13 @@ def main() -> None:
     parser.add_argument("--user", default="phone")
     parser.add_argument("--address", default="127.0.0.1")
     parser.add_argument("--port", type=int, default=0)
-    parser.add_argument("--transport", choices=("udp", "tcp"), default="udp")
+    parser.add_argument("--transport", choices=("udp", "tcp", "tls"), default="udp")
     parser.add_argument("--codecs", default="PCMA,PCMU", help="by preference")
     parser.add_argument("--speak", default="", help="WAV file to say, again and again")
     parser.add_argument("--record", default="", help="WAV file for what is heard; %%d becomes the number of the call")
     parser.add_argument("--silent", action="store_true", help="no 180 on its own")
+    parser.add_argument("--srtp", action="store_true", help="nothing but SRTP, with keys in SDP")
+    parser.add_argument("--prack", action="store_true", help="nothing but reliable provisional responses")
     parser.add_argument("--log", default="")
     parser.add_argument("--verbose", type=int, default=4)
     phone = Phone(parser.parse_args())

@@ -76,8 +76,16 @@ class ServerTls:
 
 
 def make_client_context(*, authorities: Path | None = None, verify: bool = True) -> ssl.SSLContext:
-    """For connections we open: the system's authorities or those given, and the peer's name is checked (RFC 5922)."""
-    context = ssl.create_default_context(cafile=str(authorities) if authorities else None)
+    """For connections we open: the system's authorities and those given, and the peer's name is checked (RFC 5922).
+
+    Raises ``OSError`` where ``authorities`` is no PEM file of certificates.
+    """
+    context = ssl.create_default_context()
+    if authorities is not None:
+        try:
+            context.load_verify_locations(authorities)
+        except OSError as error:
+            raise OSError(f"{authorities} is no PEM file of authorities: {error}") from error
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     if not verify:
         context.check_hostname = False

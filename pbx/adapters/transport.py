@@ -143,6 +143,10 @@ class SipTransports:
             await self._close(name)
         self._specs = wanted
 
+    def use_client_tls(self, context: ssl.SSLContext) -> None:
+        """Open TLS connections with this context from now on; those there are stay."""
+        self._client_tls = context
+
     def reload_certificates(self) -> None:
         """Read certificates again now, without waiting for the watch to see that the files changed."""
         for tls in self._tls.values():

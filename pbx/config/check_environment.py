@@ -19,7 +19,7 @@ from pbx.core.yaml_tree import Node
 
 AUDIO_SUFFIXES = (".wav", ".flac", ".ogg", ".oga", ".opus", ".mp3", ".aiff", ".au")
 
-_INPUT_FILES = frozenset({"certificate", "key", "client_authorities", "model"})
+_INPUT_FILES = frozenset({"certificate", "key", "client_authorities", "authorities", "model"})
 _PLAIN = frozenset({type(None), str, int, float, bool})
 
 

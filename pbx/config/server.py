@@ -147,6 +147,8 @@ class Sip(Model):
     """Requests above this go by TCP where the peer can (RFC 3261 section 18.1.1)."""
     stream_idle_timeout: Seconds = 600.0
     """A stream connection silent for so long is closed, unless a call or registration uses it."""
+    authorities: ConfigPath | None = None
+    """PEM file of authorities believed, beside the system's, when Tandem opens a TLS connection (trunks)."""
     trace_bytes: Bytes = 32 * 2**20
     """Memory for the SIP ladder of recent calls (`tandem trace`)."""
     hep: str = ""

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from .commands import Flow
 from .events import Registered
-from .wire import PeerFault, parse_uri
+from .wire import PeerFault, parse_name_addr, parse_uri
 
 
 class Binding:
@@ -91,22 +93,24 @@ def make_key(contact_key: str, instance: str, reg_id: int) -> str:
     return f"{instance};{reg_id}" if instance and reg_id else contact_key
 
 
-def reroute(flow: Flow, contact: str, reg_id: int) -> Flow | None:
+def reroute(flow: Flow, contact: str, reg_id: int, path: Sequence[str] = ()) -> Flow | None:
     """How ``contact`` can be reached once its connection is gone; None if it cannot.
 
-    Only a phone that registered from the very address in its contact (no NAT between) can be connected to.
+    Only a phone that registered from the very address in its contact (no NAT between) can be connected to. Behind a
+    proxy (RFC 3327) the connection was the proxy's, and its entry in the Path says where it listens.
     """
     if flow.connection == 0 or flow.transport == "udp":
         return flow
-    if reg_id or flow.transport in ("ws", "wss"):
-        return None
     try:
-        uri = parse_uri(contact)
+        uri = parse_uri(parse_name_addr(path[0]).uri if path else contact)
     except ValueError:
         return None
-    if uri.host.strip("[]") != flow.host:
+    port = uri.port or (5061 if flow.transport == "tls" else 5060)
+    if path:
+        return Flow(flow.transport, uri.host.strip("[]"), port, flow.listener)
+    if reg_id or flow.transport in ("ws", "wss") or uri.host.strip("[]") != flow.host:
         return None
-    return Flow(flow.transport, flow.host, uri.port or (5061 if flow.transport == "tls" else 5060), flow.listener)
+    return Flow(flow.transport, flow.host, port, flow.listener)
 
 
 def format_contact(binding: Binding, now: float) -> str:

@@ -139,7 +139,7 @@ class Registrar:
         """
         outputs: list[Output] = []
         for kept in registrations:
-            flow = reroute(kept.flow, kept.contact, kept.reg_id)
+            flow = reroute(kept.flow, kept.contact, kept.reg_id, kept.path)
             if flow is None or kept.expires_at <= now:
                 reason: Literal["expired", "flow_closed"] = "flow_closed" if flow is None else "expired"
                 outputs.append(Unregistered(extension=kept.extension, contact=kept.contact, reason=reason))
@@ -176,7 +176,7 @@ class Registrar:
         outputs: list[Output] = []
         for extension, key in sorted(self._by_flow.get(flow, ())):
             binding = self._bindings[extension][key]
-            other = reroute(flow, binding.contact, binding.reg_id)
+            other = reroute(flow, binding.contact, binding.reg_id, binding.path)
             if other is None:
                 outputs.append(self._drop(binding, "flow_closed"))
             else:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
-from collections.abc import AsyncIterator
+import subprocess
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
 
@@ -31,11 +33,15 @@ class Site:
         self.port = server.transports.listener_address("udp")[1]
         self.tcp_port = server.transports.listener_address("tcp")[1]
 
+    def port_of(self, transport: str) -> int:
+        """Where Tandem listens."""
+        return int(self.server.transports.listener_address(transport)[1])
+
     def uri(self, number: str, transport: str = "udp") -> str:
-        return f"sip:{number}@127.0.0.1:{self.port if transport == 'udp' else self.tcp_port}"
+        return f"sip:{number}@127.0.0.1:{self.port_of(transport)}"
 
     def phone(self, name: str, hz: float, *, user: str = "", address: str = "127.0.0.1", transport: str = "udp",
-              codecs: str = "PCMA,PCMU") -> Phone:  # fmt: skip
+              codecs: str = "PCMA,PCMU", options: tuple[str, ...] = ()) -> Phone:  # fmt: skip
         """A pjsua2 phone; what it hears is in ``heard(name)``."""
         tone = self.folder / f"{name}.wav"
         write_tone(tone, hz)
@@ -43,7 +49,7 @@ class Site:
             name,
             *("--user", user or name, "--address", address, "--speak", str(tone), "--transport", transport),
             *("--record", str(self.folder / f"{name}-heard-%d.wav"), "--codecs", codecs),
-            *("--log", str(self.folder / f"{name}.log")),
+            *("--log", str(self.folder / f"{name}.log"), *options),
         )
 
     def heard(self, name: str, hz: float, call: int = 0) -> float:
@@ -52,8 +58,8 @@ class Site:
         return sum(b - a for a, b in listen.find_tone_intervals(sound.channels[0], sound.rate, hz, bridge_ms=60))
 
     async def register(self, phone: Phone, number: str, transport: str = "udp") -> None:
-        port = self.port if transport == "udp" else self.tcp_port
-        await phone.register(number, self.secrets[f"extension-{number}"], f"sip:127.0.0.1:{port}")
+        registrar = f"sip:127.0.0.1:{self.port_of(transport)}"
+        await phone.register(number, self.secrets[f"extension-{number}"], registrar)
 
     def execute(self, command: AnyCommand) -> dict[str, Any]:
         """Give a desktop command as administrator; it has to be accepted."""
@@ -72,16 +78,53 @@ class Site:
         return call
 
 
+@pytest.fixture(scope="session")
+def certificate(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    """A self-signed certificate for the loopback addresses the tests use, and its key."""
+    folder = tmp_path_factory.mktemp("tls")
+    names = ",".join(f"IP:127.0.0.{last}" for last in range(1, 5))
+    subprocess.run(
+        ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2",
+         "-subj", "/CN=127.0.0.1", "-addext", f"subjectAltName={names}",
+         "-out", folder / "chain.pem", "-keyout", folder / "key.pem"],
+        check=True, capture_output=True,
+    )  # fmt: skip
+    return folder / "chain.pem", folder / "key.pem"
+
+
+Opener = Callable[..., contextlib.AbstractAsyncContextManager[Site]]
+
+
 @pytest.fixture
-async def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Site]:
+def open_site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, certificate: tuple[Path, Path]) -> Opener:
+    """Start a server: ``open_site(change)``, where ``change`` may edit the configuration's folder first."""
     for tool, package in (("sipp", "sip-tester"), ("baresip", "baresip-core")):
         assert shutil.which(tool), f"{tool} is missing: apt-get install {package}, or run tools/install-apt.sh test"
     monkeypatch.setenv("TANDEM_HOME", str(tmp_path / "data"))
     assert os.environ["TANDEM_HOME"]
-    secrets: dict[str, str] = {}
-    server = Server(stage.build(tmp_path), show_secret=secrets.__setitem__)
-    await server.start()
-    try:
-        yield Site(server, tmp_path, secrets)
-    finally:
-        await server.stop("end of the test")
+
+    @contextlib.asynccontextmanager
+    async def start(change: Callable[[Path], None] = lambda folder: None) -> AsyncIterator[Site]:
+        secrets: dict[str, str] = {}
+        config = stage.build(tmp_path)
+        with stage.Edited(config / "tandem.yaml") as tandem:
+            chain, key = map(str, certificate)
+            tandem["sip"]["listeners"]["tls"] = {
+                "transport": "tls", "address": "127.0.0.1", "port": 0, "certificate": chain, "key": key,
+            }  # fmt: skip
+            tandem["sip"]["authorities"] = chain
+        change(config)
+        server = Server(config, show_secret=secrets.__setitem__)
+        await server.start()
+        try:
+            yield Site(server, tmp_path, secrets)
+        finally:
+            await server.stop("end of the test")
+
+    return start
+
+
+@pytest.fixture
+async def site(open_site: Opener) -> AsyncIterator[Site]:
+    async with open_site() as site:
+        yield site

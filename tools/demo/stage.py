@@ -20,7 +20,7 @@ def build(folder: Path) -> Path:
     config = folder / "config"
     shutil.copytree(REPOSITORY / "config", config)
     first = _find_free_range(RTP_PORTS)
-    with _Edited(config / "tandem.yaml") as tandem:
+    with Edited(config / "tandem.yaml") as tandem:
         tandem["flows"] = str(REPOSITORY / "ivr_flows")
         for source in tandem.get("sources", {}).values():
             if "file" in source:
@@ -29,24 +29,24 @@ def build(folder: Path) -> Path:
             listener["address"], listener["port"] = "127.0.0.1", 0
         tandem["rtp"] = {"address": "127.0.0.1", "port_min": first, "port_max": first + RTP_PORTS}
         tandem["http"] = {"address": "127.0.0.1", "port": 0}
-    with _Edited(config / "trunks.yaml") as trunks:
+    with Edited(config / "trunks.yaml") as trunks:
         carrier = trunks["trunks"]["carrier-a"]
         carrier["host"], carrier["networks"] = CALLER_ADDRESS, [f"{CALLER_ADDRESS}/32"]
         carrier["port"] = _find_free_port(CALLER_ADDRESS)
         carrier["health"] = {"interval": "0s"}
-    with _Edited(config / "calendars.yaml") as calendars:
+    with Edited(config / "calendars.yaml") as calendars:
         office = calendars["calendars"]["office"]
         for key in ("public_holidays", "holidays", "special"):
             office.pop(key, None)
         office["hours"] = {"daily": "open"}
-    with _Edited(config / "queues.yaml") as queues:
+    with Edited(config / "queues.yaml") as queues:
         support = queues["queues"]["support"]
         support["announcements"] = {"position": True, "first_after": "1s", "interval": "30s"}
         support.pop("greeting", None)
     return config
 
 
-class _Edited:
+class Edited:
     """A YAML file as data, written back at the end."""
 
     def __init__(self, path: Path) -> None:

@@ -312,6 +312,19 @@ def test_closed_connection_keeps_only_what_can_be_connected_to() -> None:
     assert registrar.flow_closed(TCP, 101.0) == []
 
 
+def test_behind_a_proxy_its_connection_may_end_and_is_opened_again_where_the_path_says() -> None:
+    registrar = Registrar()
+    path = "Path: <sip:192.0.2.7:5080;transport=tcp;lr;r2=on>, <sip:203.0.113.1;lr;r2=on>"
+    _, registered = send(registrar, make_register(f"{PHONE}{INSTANCE};reg-id=1", extra=path), TCP)
+    (event,) = registrar.flow_closed(TCP, 101.0)
+    assert isinstance(event, Registered)
+    assert event.flow == Flow("tcp", "192.0.2.7", 5080, "tcp")
+    assert registrar.flow_closed(event.flow, 102.0) == []
+    after_restart = Registrar()
+    assert after_restart.restore([item for item in registered if isinstance(item, Registered)], 103.0) == []
+    assert [binding.flow for binding in after_restart.contacts("1001", 103.0)] == [event.flow]
+
+
 def test_bindings_survive_a_restart() -> None:
     registrar = Registrar()
     _, first = send(registrar, make_register(f"{PHONE}{INSTANCE};q=0.7;expires=100", call_id="k", cseq=5))
