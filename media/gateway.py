@@ -16,6 +16,7 @@ import signal
 import socket
 import sys
 import time
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -136,8 +137,8 @@ class Gateway:
     def _emit(self, event: AnyEvent) -> None:
         self.server.emit(event)
 
-    def _handle(self, command: AnyCommand) -> AnyReply:
-        return self.dispatcher.handle(command)
+    def _handle(self, command: AnyCommand, answer: Callable[[AnyReply], None]) -> None:
+        self.dispatcher.handle(command, answer)
 
     def _welcome(self, number: int) -> Welcome:
         return Welcome(

@@ -105,6 +105,8 @@ class Dispatcher:
         )
         self._batches: dict[int, tuple[str, str]] = {}
         self._batch = 0
+        self._unconfirmed: dict[int, tuple[Callable[[AnyReply], None], AnyReply]] = {}
+        self._confirmation = 0
         self._preparing: set[asyncio.Task[None]] = set()
         self._disk_checked = 0.0
         self._handlers: dict[type, Callable[[Any], AnyReply | None]] = {
@@ -132,8 +134,17 @@ class Dispatcher:
     def leg_count(self) -> int:
         return len(self._legs)
 
-    def handle(self, command: AnyCommand) -> AnyReply:
-        """Carry out one command. Never raises for a command's own faults: they are the reply."""
+    def handle(self, command: AnyCommand, answer: Callable[[AnyReply], None]) -> None:
+        """Carry out one command and give `answer` the reply. Never raises for a command's own faults.
+
+        The reply to a ConfigureLeg waits until the engine works by it: what the peer sends after it is not lost."""
+        reply = self._carry_out(command)
+        if isinstance(command, ConfigureLeg) and isinstance(reply, Ok):
+            self._unconfirmed[self._confirmation] = (answer, reply)
+        else:
+            answer(reply)
+
+    def _carry_out(self, command: AnyCommand) -> AnyReply:
         try:
             reply = self._handlers[type(command)](command)
         except UnknownObject as error:
@@ -187,6 +198,8 @@ class Dispatcher:
         record.detect = setup.detect
         if not self._update_ears(record) and changed:
             self._bridges.refresh(record)
+        self._engine.confirm(self._confirmation + 1)
+        self._confirmation += 1
 
     def _update_ears(self, record: LegRecord) -> bool:
         """Give the engine the detectors the leg needs now; True when that changed."""
@@ -399,6 +412,12 @@ class Dispatcher:
         if record is not None:
             self._emit(Quality(stats=self._stats(record, counted), final=True))
 
+    def _on_confirmed(self, _leg: int, number: int) -> None:
+        """The engine has obeyed everything up to this confirmation (an event may have found the ring full)."""
+        while self._unconfirmed and (first := next(iter(self._unconfirmed))) <= number:
+            answer, reply = self._unconfirmed.pop(first)
+            answer(reply)
+
     def _on_talk(self, number: int, talking: bool, talked_ms: int) -> None:
         record = self._legs.numbered(number)
         if record is not None and "talk" in record.detect:
@@ -429,6 +448,7 @@ class Dispatcher:
         "timeout": _on_timeout,
         "intruder": _on_intruder,
         "codec": _on_codec,
+        "confirmed": _on_confirmed,
         "gone": _on_gone,
         "talk": _on_talk,
         "detected": _on_detected,

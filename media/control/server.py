@@ -60,11 +60,12 @@ class Backlog:
 
 
 class ControlServer:
-    """`handle` carries out one command; `welcome` describes this gateway."""
+    """`handle` carries out one command and calls back with the reply, at once or when it has been done; `welcome`
+    describes this gateway."""
 
     def __init__(
         self,
-        handle: Callable[[AnyCommand], AnyReply],
+        handle: Callable[[AnyCommand, Callable[[AnyReply], None]], None],
         welcome: Callable[[int], Welcome],
         token: str = "",
     ) -> None:
@@ -88,8 +89,8 @@ class ControlServer:
     def encode(self, message: AnyReply | AnyEvent) -> bytes:
         return write_frame(self._encoder.encode(message))
 
-    def handle(self, command: AnyCommand) -> AnyReply:
-        return self._handle(command)
+    def handle(self, command: AnyCommand, answer: Callable[[AnyReply], None]) -> None:
+        self._handle(command, answer)
 
     def greet(self, connection: ControlConnection, hello: Hello) -> AnyReply:
         """Admit a call control. An earlier connection is closed: the newest is the living one."""
@@ -123,7 +124,8 @@ class ControlConnection(asyncio.Protocol):
         self._reader = FrameReader()
         self._decoder = msgspec.msgpack.Decoder(AnyCommand)
         self._transport: asyncio.Transport | None = None
-        self._replies: OrderedDict[int, AnyReply] = OrderedDict()
+        # None: it is being carried out.
+        self._replies: OrderedDict[int, AnyReply | None] = OrderedDict()
         self._out: list[bytes] = []
         self._admitted = False
         self.peer = ""
@@ -180,14 +182,22 @@ class ControlConnection(asyncio.Protocol):
         if not self._admitted:
             self._admit(command)
             return
-        reply = self._replies.get(command.id)
-        if reply is None:
-            reply = (
-                self._server.handle(command) if not isinstance(command, Hello) else self._server.greet(self, command)
-            )
-            self._replies[command.id] = reply
-            if len(self._replies) > REMEMBERED_REPLIES:
-                self._replies.popitem(last=False)
+        if command.id in self._replies:
+            known = self._replies[command.id]
+            if known is not None:
+                self.send(known)
+            return
+        self._replies[command.id] = None
+        if len(self._replies) > REMEMBERED_REPLIES:
+            self._replies.popitem(last=False)
+        if isinstance(command, Hello):
+            self._answer(self._server.greet(self, command))
+        else:
+            self._server.handle(command, self._answer)
+
+    def _answer(self, reply: AnyReply) -> None:
+        if reply.id in self._replies:
+            self._replies[reply.id] = reply
         self.send(reply)
 
     def _admit(self, command: AnyCommand) -> None:

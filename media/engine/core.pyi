@@ -75,6 +75,8 @@ class Engine:
         """Bind a port pair; returns the RTP port. Raises PortsExhausted, RingFull, OSError."""
     def configure_leg(self, leg: int, setup: LegSetup) -> None:
         """Raises KeyError, ValueError (address, SRTP suite or key), RingFull."""
+    def confirm(self, number: int) -> None:
+        """Have ``("confirmed", 0, number)`` reported when every command before this one has been obeyed."""
     def close_leg(self, leg: int) -> None: ...
     def set_ears(self, leg: int, rate: int, wants: Iterable[str]) -> None:
         """Replace the leg's detectors: talk, dtmf, fax, answering_machine, progress; empty for none."""
@@ -113,6 +115,7 @@ class Engine:
         ``("digit", leg, character, method)``, ``("play", leg, player, reason, played_ms)``,
         ``("digits_sent", leg, batch)``, ``("started", leg, address, port)``, ``("timeout", leg, silent_ms)``,
         ``("intruder", leg, address, port, packets)``, ``("gone", leg, stats)``, ``("codec", leg, kind)``,
+        ``("confirmed", 0, number)``,
         ``("rec_state", recorder, state, offset)``, ``("rec_done", recorder, errno, samples)``,
         ``("rec_failed", recorder, errno)``, ``("overrun", late_us, count)``, ``("talk", leg, on, talked_ms)``,
         ``("detected", leg, what, after_ms)``.

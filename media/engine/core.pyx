@@ -40,6 +40,7 @@ from media.engine.timeline cimport reset_timeline
 from media.engine.types cimport (
     CMD_ADD,
     CMD_CONFIGURE,
+    CMD_CONFIRM,
     CMD_CONTROL_PLAY,
     CMD_DIGITS,
     CMD_EARS,
@@ -57,6 +58,7 @@ from media.engine.types cimport (
     DigitOut,
     EVENT_SLOTS,
     EV_CODEC,
+    EV_CONFIRMED,
     EV_DETECTED,
     EV_DIGIT,
     EV_DIGITS_SENT,
@@ -422,6 +424,9 @@ cdef class Engine:
                 return made[1]
         return 0
 
+    def confirm(self, int64_t number):
+        self._push(CMD_CONFIRM, NULL, number, 0, 0, 0.0, NULL)
+
     def close_leg(self, int leg):
         self._push(CMD_REMOVE, self._leg(leg), 0, 0, 0, 0.0, NULL)
 
@@ -639,6 +644,8 @@ cdef class Engine:
             out.append(("intruder", event.leg, address_text(event), event.port, event.a))
         elif type == EV_CODEC:
             out.append(("codec", event.leg, event.a))
+        elif type == EV_CONFIRMED:
+            out.append(("confirmed", event.leg, event.a))
         elif type == EV_REC_STATE:
             out.append(("rec_state", event.a, event.b, event.c))
         elif type == EV_REC_FAILED:

@@ -16,6 +16,7 @@ from media.engine.rtcp cimport send_report
 from media.engine.types cimport (
     CMD_ADD,
     CMD_CONFIGURE,
+    CMD_CONFIRM,
     CMD_CONTROL_PLAY,
     CMD_DIGITS,
     CMD_EARS,
@@ -30,6 +31,7 @@ from media.engine.types cimport (
     COMMAND_SLOTS,
     Command,
     DigitOut,
+    EV_CONFIRMED,
     EV_FREE,
     EV_FREE_CODER,
     EV_FREE_EARS,
@@ -324,6 +326,8 @@ cdef void _obey(Loop* loop, Command* command) noexcept nogil:
         if leg.ears != NULL:
             push_event(&loop.events, EV_FREE_EARS, leg.handle, 0, 0, 0, leg.ears)
         leg.ears = command.pointer
+    elif command.type == CMD_CONFIRM:
+        push_event(&loop.events, EV_CONFIRMED, 0, command.a, 0, 0, NULL)
     elif command.type == CMD_STOP:
         store_release(&loop.running, 0)
 

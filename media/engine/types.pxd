@@ -74,6 +74,7 @@ cdef enum EventType:
     EV_DETECTED = 17           # a = what, b = ms
     EV_PLAYER_FREE = 18        # a = player, pointer = Player
     EV_FREE_EARS = 19          # pointer = detectors that were replaced
+    EV_CONFIRMED = 20          # a = number of the CMD_CONFIRM
 
 
 cdef enum PlayReason:
@@ -449,6 +450,7 @@ cdef enum CommandType:
     CMD_REC_STOP = 11          # a = recorder
     CMD_STOP = 12
     CMD_EARS = 13              # pointer = detectors or NULL
+    CMD_CONFIRM = 14           # a = number: everything before it has been done
 
 
 cdef struct Command:

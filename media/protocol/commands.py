@@ -36,7 +36,8 @@ class OpenLeg(Command, frozen=True, kw_only=True):
 
 class ConfigureLeg(Command, frozen=True, kw_only=True):
     """Set what was negotiated. May be repeated at any time (re-INVITE); SSRC, sequence numbers and
-    timestamps of what the leg sends go on unbroken."""
+    timestamps of what the leg sends go on unbroken. The reply comes when the gateway works by it: no packet
+    that comes later is lost. (Replies to commands sent after it may come before it.)"""
 
     leg: str
     remote_address: str
