@@ -7,12 +7,13 @@ work, drains what they said to each other from ``inbox``, and hands ``out`` to t
 from __future__ import annotations
 
 import hmac
-from collections import Counter, deque
+from collections import deque
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from media.protocol import Play, PlayItem, StopPlay
 from pbx.acd.acd import Acd
+from pbx.app.device_legs import DeviceLegs
 from pbx.app.outputs import AnyOutput, Append, Note
 from pbx.app.sessions.base import Result, Session
 from pbx.app.settings import Settings
@@ -42,6 +43,7 @@ if TYPE_CHECKING:
     from pbx.app.router import Router
     from pbx.app.supervision import Supervision
     from pbx.app.transfers import Transfers
+    from pbx.app.watchers import Watchers
 
 MAX_DIVERSIONS = 10
 """Forwards and overflows of one call; more is a circle."""
@@ -72,6 +74,7 @@ class Exchange:
     features: Features
     recovery: Recovery
     message_waiting: MessageWaiting
+    watchers: Watchers
 
     def __init__(
         self, settings: Settings, stack: Stack, registrar: Registrar, acd: Acd, ids: IdSource, *, epoch: float, seq: int
@@ -96,7 +99,7 @@ class Exchange:
         self.dirty: dict[str, None] = {}
         self.ending: dict[str, tuple[str, str]] = {}
         """Calls that are being ended, with outcome and reason."""
-        self.device_legs: Counter[str] = Counter()
+        self.device_legs = DeviceLegs()
         """Live legs by device."""
         self.toll_guard: Callable[[str, External, Call], str | None] = lambda device, external, call: None
         """Why a device may not make an outside call now, or None; replaced where limits are configured."""

@@ -94,7 +94,7 @@ class LegControl:
         )
         call.legs[leg.id] = leg
         self._ex.leg_calls[leg.id] = call.id
-        self._ex.device_legs[device] += 1
+        self._ex.device_legs.add(device, leg.id)
         self._ex.agents.leg_started(call, leg)
         return leg
 
@@ -427,9 +427,7 @@ class LegControl:
         leg.state = "ended"
         leg.player = leg.background = ""
         call.talkers = [talker for talker in call.talkers if talker != leg.id]
-        ex.device_legs[leg.device] -= 1
-        if ex.device_legs[leg.device] <= 0:
-            del ex.device_legs[leg.device]
+        ex.device_legs.remove(leg.device, leg.id)
         ex.recording.leg_ended(call, leg)
         ex.media.close(leg)
         ex.agents.leg_ended(call, leg)

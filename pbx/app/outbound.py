@@ -133,7 +133,7 @@ class Outbound:
         if target.rule != EMERGENCY:
             if name in self.down:
                 return 503, 38, f"trunk {name} is down"
-            if trunk.max_calls and ex.device_legs[f"trunk:{name}"] >= trunk.max_calls:
+            if trunk.max_calls and ex.device_legs.count(f"trunk:{name}") >= trunk.max_calls:
                 return 503, 34, f"trunk {name} is full"
             if not self._may_start(trunk):
                 return 503, 42, f"trunk {name} takes {trunk.calls_per_second:g} calls a second"

@@ -124,6 +124,7 @@ class Recovery:
         ex.log(facts.ServerStarted(version=version, recovered_calls=len(calls)))
         self._restore_floor(kept.get(ACD_KEY, b""))
         ex.agents.last.restore(kept)
+        ex.watchers.take_over(kept)
         for entry in calls:
             self._restore_call(entry)
         if calls:
@@ -162,7 +163,7 @@ class Recovery:
             if leg.state == "ended":
                 continue
             ex.leg_calls[leg.id] = call.id
-            ex.device_legs[leg.device] += 1
+            ex.device_legs.add(leg.device, leg.id)
             if view is not None:
                 view.legs += 1
             dialog = kept.dialogs.get(leg.id)

@@ -101,7 +101,7 @@ class Router:
             trunk = configuration.trunks.get(event.origin.name)
             if trunk is None or not trunk.enabled:
                 return 403, 21, "trunk disabled"
-            if trunk.max_calls and ex.device_legs[f"trunk:{trunk.name}"] >= trunk.max_calls:
+            if trunk.max_calls and ex.device_legs.count(f"trunk:{trunk.name}") >= trunk.max_calls:
                 return 503, 34, f"trunk {trunk.name} is full"
             number = rewrite(_read_party(event, trunk).number, trunk.numbers_in, ex.settings.country)
             caller = ex.settings.caller_class(number)
@@ -319,7 +319,7 @@ class Router:
             if call.diversions <= 10:
                 return self.plan(call, state.always, by=f"extension:{number}", anchor=anchor, joins=joins)
         device = f"extension:{number}"
-        busy = state.do_not_disturb or (not entry.call_waiting and ex.device_legs[device] > 0)
+        busy = state.do_not_disturb or (not entry.call_waiting and ex.device_legs.count(device) > 0)
         rounds = [] if busy else [Round(targets=(Target(device=device, number=number),), seconds=entry.ring_seconds)]
         mailbox = f"voicemail:{number}" if entry.voicemail else ""
         diversions = {

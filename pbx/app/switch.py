@@ -31,6 +31,7 @@ from pbx.app.settings import Settings
 from pbx.app.supervision import Supervision
 from pbx.app.toll import TollDesk
 from pbx.app.transfers import Transfers
+from pbx.app.watchers import Watchers
 from pbx.core.ids import IdSource
 from pbx.core.timers import Deadline
 from pbx.cti import commands as cti
@@ -80,8 +81,16 @@ class Switch:
         ex.recovery = Recovery(ex)
         ex.day = Day(ex)
         ex.message_waiting = MessageWaiting(ex)
-        self.toll = TollDesk(ex)
-        ex.toll_guard, ex.on_fact = self.toll.check, self.toll.note
+        watchers = ex.watchers = Watchers(ex)
+        stack.set_admission(watchers.admit)
+        toll = self.toll = TollDesk(ex)
+        ex.toll_guard = toll.check
+
+        def on_fact(fact: facts.AnyEvent) -> None:
+            toll.note(fact)
+            watchers.note(fact)
+
+        ex.on_fact = on_fact
 
     # --- inputs -----------------------------------------------------------------------------------------------
 
@@ -143,6 +152,9 @@ class Switch:
             if sid == "checkpoint":
                 ex.recovery.due(call_id)
                 continue
+            if sid == "watchers":
+                ex.watchers.due()
+                continue
             call = ex.calls.get(call_id)
             if call is None:
                 continue
@@ -178,6 +190,7 @@ class Switch:
         self.toll.configure(settings.configuration)
         ex.day.configure()
         ex.flows.library = dict(flows)
+        ex.watchers.configured()
         ex.log(facts.ConfigurationApplied(version=settings.version, changes=tuple(changes)))
         return self._settle()
 
@@ -220,6 +233,7 @@ class Switch:
             "sessions": len(ex.sessions),
             "timers": len(ex.timers),
             "devices": len(ex.device_legs),
+            "watches": len(ex.watchers),
             **{f"sip_{name}": count for name, count in ex.stack.live().items()},
         }
 
@@ -234,7 +248,9 @@ class Switch:
         ex = self.exchange
         for _ in range(MAX_STEPS):
             if not ex.inbox:
-                break
+                ex.watchers.settle()
+                if not ex.inbox:
+                    break
             self._dispatch(ex.inbox.popleft())
         else:
             raise RuntimeError(f"no end to the internal events, next is {ex.inbox[0]!r}")
@@ -318,6 +334,8 @@ _HANDLERS: dict[type, Callable[[Switch, Any], None]] = {
     sip.Unregistered: Switch._unregistered,
     sip.TrunkState: Switch._trunk_state,
     sip.SecurityAlert: Switch._alert,
+    sip.Subscribed: lambda switch, event: switch.exchange.watchers.subscribed(event),
+    sip.Unsubscribed: lambda switch, event: switch.exchange.watchers.unsubscribed(event),
 }
 _LEG_HANDLERS: dict[type, Callable[[Exchange, Any, Any, Any], None]] = {
     sip.Ringing: lambda ex, call, leg, event: ex.legs.ringing(call, leg, event),

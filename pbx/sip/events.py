@@ -198,6 +198,8 @@ class Subscribed(Output, frozen=True, kw_only=True):
     """dialog, message-summary, presence."""
     target: str
     """User part asked about."""
+    uri: str = ""
+    """The same as the subscriber wrote it, without parameters."""
     expires: float
     accept: tuple[str, ...] = ()
 

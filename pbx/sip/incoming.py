@@ -249,7 +249,7 @@ class Incoming:
 
     def _on_subscribe(self, tx: Transaction, packet: Packet) -> None:
         origin = self._identify(tx, packet)
-        if origin is not None and self._subscriptions.check(tx, packet):
+        if origin is not None and self._subscriptions.check(tx, packet, origin):
             self._subscriptions.start(tx, packet, origin)
 
     def _on_message(self, tx: Transaction, packet: Packet) -> None:

@@ -27,7 +27,7 @@ from .leg import CONFIRMED, Leg
 from .policy import Authenticator, ChallengeAnswerer, Guard, Policy, Registrar, Requester, SendRequest
 from .timing import Timing
 from .transactions import Transactions
-from .usage_subscribe import Subscriptions
+from .usage_subscribe import Admission, Subscriptions
 from .usage_uac import OutgoingLeg
 from .usage_uas import IncomingLeg
 from .wire import Packet, PeerFault, read_packet
@@ -76,6 +76,10 @@ class Stack:
         """Take a new policy and identity; calls in progress go on."""
         self._incoming.policy = policy
         self._endpoint.replace_local(local)
+
+    def set_admission(self, admit: Admission) -> None:
+        """Who may subscribe to what; by default everybody whom the policy knows, to everything."""
+        self._subscriptions.admit = admit
 
     # --- entry points -------------------------------------------------------------------------------------------
 
@@ -187,6 +191,15 @@ class Stack:
         self._begin(now)
         self._incoming.restore(state)
         return self._finish(now)
+
+    def export_subscription(self, subscription: str) -> dict[str, Any] | None:
+        """Plain data of a subscription, for a journal; ``expires_at`` in it is monotonic seconds."""
+        return self._subscriptions.export(subscription)
+
+    def import_subscription(self, state: dict[str, Any], now: float) -> bool:
+        """Take a subscription back after a restart, ``expires_at`` on the clock of ``now``. False: it cannot be."""
+        self._begin(now)
+        return self._subscriptions.restore(state)
 
     # --- inside -------------------------------------------------------------------------------------------------
 

@@ -29,14 +29,20 @@ class Parked(Session, kw_only=True):
         if parking.timeout:
             ex.set_timer(call, self, "return", parking.timeout)
         ex.log(facts.CallInformation(call=call.id, data={"parked_at": self.slot}))
+        ex.watchers.changed(f"park:{self.slot}")
         ex.touch(call)
 
     def pick_up(self, ex: Exchange, call: Call, leg: Leg) -> None:
         """``leg``, which is in the call already, dialled the slot: the two talk."""
         call.legs[self.anchor].waiting = ""
+        ex.watchers.changed(f"park:{self.slot}")
         ex.replace(call, self, Talk(call=call.id, legs=[self.anchor, leg.id]))
 
+    def stop(self, ex: Exchange, call: Call, reason: str) -> None:
+        ex.watchers.changed(f"park:{self.slot}")
+
     def timer(self, ex: Exchange, call: Call, name: str) -> None:
+        ex.watchers.changed(f"park:{self.slot}")
         anchor = call.legs[self.anchor]
         anchor.waiting = ""
         plan = ex.router.plan(call, self.parked_by, by="", anchor=anchor) if self.parked_by else None
