@@ -55,8 +55,9 @@ class PlayerDesk:
         self._last = 0
 
     def current(self, leg: LegRecord) -> str:
+        """The player that was asked for last, which may still be waiting to be rendered; empty: none."""
         queue = self._queues.get(leg.number)
-        return queue[0].name if queue else ""
+        return queue[-1].name if queue else ""
 
     def play(self, leg: LegRecord, command: Play) -> None:
         """Raises ValueError for a command that cannot be played by any means."""

@@ -52,6 +52,7 @@ class LegState(Struct, frozen=True, kw_only=True):
     port: int
     configured: ConfigureLeg | None
     player: str
+    """The last one that was asked for and has not ended."""
     recordings: tuple[str, ...]
 
 

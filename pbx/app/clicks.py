@@ -59,8 +59,25 @@ class Click(Session, kw_only=True):
             ex.legs.hangup(call.legs[leg], cause=16)
         self.legs = []
 
+    def needs_leg(self) -> bool:
+        return False
+
     def resume(self, ex: Exchange, call: Call) -> None:
-        ex.end_call(call, status=503, cause=41, reason="server restarted")
+        """Its own phone, which rang, is rung again."""
+        self.ring(ex, call)
+
+    def ring(self, ex: Exchange, call: Call) -> str:
+        """Ring the phones of the device. Empty, or why that is not possible (the call is over then)."""
+        target = Target(
+            device=self.device, number=self.device.partition(":")[2], caller=self.destination.rpartition(":")[2]
+        )
+        self.legs, failure = ex.legs.dial(call, target, timeout=RING_SECONDS, agent=self.agent)
+        if not self.legs:
+            reason = failure[2] if failure else "unreachable"
+            ex.end_call(call, status=480, cause=20, reason=reason)
+            return reason
+        call.anchor = self.legs[0]
+        return ""
 
     def describe(self) -> dict[str, Any]:
         return {"stage": "click to dial", "destination": self.destination}
@@ -70,12 +87,4 @@ def begin_click(ex: Exchange, call: Call, device: str, agent: str, destination: 
     """Start a click-to-dial call. Empty, or why the phone cannot be called (the call is over then)."""
     session = Click(call=call.id, device=device, agent=agent, destination=destination)
     ex.push(call, session)
-    target = Target(device=device, number=device.partition(":")[2], caller=destination.rpartition(":")[2])
-    legs, failure = ex.legs.dial(call, target, timeout=RING_SECONDS, agent=agent)
-    if not legs:
-        reason = failure[2] if failure else "unreachable"
-        ex.end_call(call, status=480, cause=20, reason=reason)
-        return reason
-    session.legs = legs
-    call.anchor = legs[0]
-    return ""
+    return session.ring(ex, call)

@@ -273,24 +273,22 @@ class Exchange:
         owner = session or self.top(call)
         leg.player = f"{owner.sid if owner else ''}/{request or self.ids.token('p')}"
         leg.background = ""
-        self.media.send(
-            leg.gateway,
-            Play(
-                id=self.media.next_id(),
-                leg=leg.id,
-                player=leg.player,
-                items=items,
-                loop=loop,
-                mix=mix,
-                stop_on_digits=stop_on_digits,
-                stop_on_speech=stop_on_speech,
-            ),
+        leg.playing = Play(
+            id=self.media.next_id(),
+            leg=leg.id,
+            player=leg.player,
+            items=items,
+            loop=loop,
+            mix=mix,
+            stop_on_digits=stop_on_digits,
+            stop_on_speech=stop_on_speech,
         )
+        self.media.send(leg.gateway, leg.playing)
 
     def stop_play(self, leg: Leg) -> None:
         if leg.player:
             self.media.send(leg.gateway, StopPlay(id=self.media.next_id(), leg=leg.id, player=leg.player))
-            leg.player = ""
+            leg.player, leg.playing = "", None
 
     # --- the end of a call ------------------------------------------------------------------------------------
 

@@ -323,7 +323,7 @@ class LegControl:
             call.bridge = ()
             self._ex.recording.gateway_lost(call)
             for leg in call.live():
-                leg.configured, leg.background, leg.player = None, "", ""
+                leg.configured, leg.background = None, ""
                 self._ex.media.open(call, leg)
 
     def _reopened(self, call: Call, leg: Leg) -> None:
@@ -425,7 +425,7 @@ class LegControl:
     def _finish(self, call: Call, leg: Leg) -> None:
         ex = self._ex
         leg.state = "ended"
-        leg.player = leg.background = ""
+        leg.player, leg.playing, leg.background = "", None, ""
         call.talkers = [talker for talker in call.talkers if talker != leg.id]
         ex.device_legs.remove(leg.device, leg.id)
         ex.recording.leg_ended(call, leg)

@@ -62,8 +62,13 @@ class MediaControl:
         self.send(leg.gateway, media.OpenLeg(id=self.next_id(), leg=leg.id, call=call.id))
 
     def configure(self, leg: Leg, configuration: media.ConfigureLeg) -> None:
+        anew = leg.configured is None
         leg.configured = configuration
         self.send(leg.gateway, configuration)
+        if anew and leg.playing is not None:
+            # Its gateway died in the middle of a prompt, which begins again.
+            leg.playing = msgspec.structs.replace(leg.playing, id=self.next_id())
+            self.send(leg.gateway, leg.playing)
 
     def close(self, leg: Leg) -> None:
         if not leg.gateway:
@@ -114,6 +119,8 @@ class MediaControl:
         command = self._waiting.pop(reply.id, None)
         if isinstance(reply, media.LegOpened):
             self._opened(reply)
+        elif isinstance(reply, media.Snapshot):
+            self._ex.recovery.compare(gateway, reply)
         elif isinstance(reply, media.Refused) and command is not None:
             self._refused(command, reply)
 
@@ -190,7 +197,7 @@ class MediaControl:
         ex = self._ex
         if event.player != leg.player:
             return
-        leg.player = ""
+        leg.player, leg.playing = "", None
         ex.touch(call)
         if event.reason == "failed":
             ex.note("error", "prompt could not be played", call.id, detail=event.detail)
@@ -237,7 +244,7 @@ class MediaControl:
         if restarted:
             view.legs = 0
             self._ex.legs.anchor_again(gateway)
-        self._ex.recovery.gateway_up(gateway)
+        self._ex.recovery.gateway_up(gateway, restarted=restarted)
 
     def gateway_down(self, gateway: str, reason: str) -> None:
         view = self.gateways.get(gateway)

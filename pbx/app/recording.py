@@ -255,7 +255,7 @@ class RecordingControl:
             self._ex.log(facts.RecordingResumed(call=call_id, recording=event.recording, offset_ms=event.offset_ms))
 
     def finished(self, event: media.RecordingCompleted | media.RecordingFailed) -> None:
-        call_id, leg, path = self._calls.pop(event.recording, ("", event.leg, self._relative(event.path)))
+        call_id, leg, path = self._calls.pop(event.recording, ("", event.leg, self.relative(event.path)))
         call = self._ex.calls.get(call_id)
         note = call.recordings.pop(event.recording, None) if call is not None else None
         if note is not None and note.state != "stopping" and isinstance(event, media.RecordingCompleted):
@@ -285,10 +285,16 @@ class RecordingControl:
         call_id, leg, path = self._calls.get(recording, ("", "", ""))
         self.finished(media.RecordingFailed(recording=recording, leg=leg, path=path, reason=reason, kept=kept))
 
-    def _relative(self, path: str) -> str:
+    def relative(self, path: str) -> str:
+        """A path of the gateway's as events name it: below the recordings folder."""
         return path.removeprefix(self._root).lstrip("/")
 
     def adopt(self, call: Call) -> None:
         """After a restart: recorders of ``call`` report to us again."""
         for note in call.recordings.values():
             self._calls[note.id] = (call.id, note.leg, note.path)
+
+    def disown(self, call: Call, recording: str) -> None:
+        """After a restart: this recorder had reported its end already."""
+        call.recordings.pop(recording, None)
+        self._calls.pop(recording, None)

@@ -12,10 +12,11 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from media.protocol import CloseAll
+from media.protocol import CloseAll, Snapshot, TakeSnapshot
 from pbx.app.clicks import Click
 from pbx.app.features import Announcement
 from pbx.app.outputs import Checkpoint
+from pbx.app.recovery_media import Expected, compare
 from pbx.app.sessions.base import Session
 from pbx.app.sessions.dial import Dial
 from pbx.app.sessions.flow import FlowSession
@@ -25,6 +26,7 @@ from pbx.app.sessions.room import Room
 from pbx.app.sessions.talk import Talk
 from pbx.call.model import Call, Leg
 from pbx.events import catalogue as facts
+from pbx.sip.events import Ended
 
 if TYPE_CHECKING:
     from pbx.app.exchange import Exchange
@@ -67,6 +69,8 @@ class Recovery:
         self._written: set[str] = set()
         self._unclaimed: set[str] = set()
         """Gateways that have not been told yet which of their legs are still ours."""
+        self._expected: dict[str, Expected] = {}
+        """What each gateway should be doing by what was written, until it has said what it does."""
 
     # --- writing down -----------------------------------------------------------------------------------------
 
@@ -183,6 +187,15 @@ class Recovery:
         for session in list(ex.stack_of(call)):
             session.timers = []
             session.resume(ex, call)
+        self._leave_talks(call, lost)
+
+    def _leave_talks(self, call: Call, lost: list[Leg]) -> None:
+        """Who talked and is lost has left the conversation; the phones that rang begin again by themselves."""
+        ex = self._ex
+        for leg in lost:
+            owner = ex.owner(call, leg.id)
+            if call.id in ex.calls and call.id not in ex.ending and isinstance(owner, Talk):
+                owner.ended(ex, call, leg, _lost(leg))
 
     def _drop(self, call: Call, lost: list[Leg]) -> None:
         """Legs that were not confirmed are gone: their transactions died with the process."""
@@ -194,12 +207,15 @@ class Recovery:
                 )
             )
             ex.legs.forget(call, leg)
+        top = ex.top(call)
+        if top is not None and not top.needs_leg():
+            return
         if not call.live() or (call.anchor and call.legs[call.anchor].state == "ended" and not call.talkers):
             ex.end_call(call, status=503, cause=41, reason="server restarted", outcome="indeterminate")
 
     # --- the gateways -----------------------------------------------------------------------------------------
 
-    def gateway_up(self, gateway: str) -> None:
+    def gateway_up(self, gateway: str, *, restarted: bool) -> None:
         """After a start: what the gateway holds and nobody knows is closed."""
         ex = self._ex
         if gateway not in self._unclaimed:
@@ -207,3 +223,17 @@ class Recovery:
         self._unclaimed.discard(gateway)
         keep = tuple(leg.id for call in ex.calls.values() if call.gateway == gateway for leg in call.live() if leg.port)
         ex.media.send(gateway, CloseAll(id=ex.media.next_id(), keep=keep))
+        if restarted:
+            return
+        self._expected[gateway] = Expected(ex, gateway)
+        ex.media.send(gateway, TakeSnapshot(id=ex.media.next_id()))
+
+    def compare(self, gateway: str, snapshot: Snapshot) -> None:
+        """What it does, against what was written: the last moment before the death was not."""
+        expected = self._expected.pop(gateway, None)
+        if expected is not None:
+            compare(self._ex, expected, snapshot)
+
+
+def _lost(leg: Leg) -> Ended:
+    return Ended(leg=leg.id, by="transport", status=503, cause=41, reason="server restarted")

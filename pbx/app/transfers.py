@@ -103,13 +103,13 @@ class Transfers:
         """``leg`` dialled the slot where ``other_call`` is parked."""
         moved = self._move(call, leg, other_call)
         parked.pick_up(self._ex, other_call, moved)
-        self._ex.end_call(call, cause=16, reason="fetched a parked call")
+        self._ex.end_call(call, cause=16, reason="fetched a parked call", outcome="answered")
 
     def enter(self, call: Call, leg: Leg, other_call: Call, room: Room) -> None:
         """``leg`` dialled the conference room that ``other_call`` is."""
         moved = self._move(call, leg, other_call)
         room.enter(self._ex, other_call, moved)
-        self._ex.end_call(call, cause=16, reason="entered a conference room")
+        self._ex.end_call(call, cause=16, reason="entered a conference room", outcome="answered")
 
     # --- INVITE with Replaces ---------------------------------------------------------------------------------
 

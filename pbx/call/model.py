@@ -10,7 +10,7 @@ from typing import Literal
 
 import msgspec
 
-from media.protocol import ConfigureLeg, Hears
+from media.protocol import ConfigureLeg, Hears, Play
 
 LegState = Literal["opening", "offered", "dialing", "alerting", "connected", "ended"]
 """opening: waits for its media port; offered: an INVITE came and is not answered; dialing: our INVITE is out;
@@ -53,6 +53,8 @@ class Leg(msgspec.Struct, kw_only=True):
     """Held by us on command (consultation, HoldCall): hears music."""
     player: str = ""
     """Foreground player (prompt, announcement) running on it."""
+    playing: Play | None = None
+    """What ``player`` plays, to begin it again on another gateway."""
     waiting: str = ""
     """What it is to hear while nobody talks to it: ``music:CLASS``, ``ringback`` or nothing."""
     background: str = ""

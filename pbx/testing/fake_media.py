@@ -46,6 +46,7 @@ class FakeMedia:
             media.ResumeRecording: self._known_recording,
             media.MarkRecording: self._known_recording,
             media.SendDigits: self._known_leg,
+            media.TakeSnapshot: self._take_snapshot,
         }
 
     def welcome(self) -> media.Welcome:
@@ -170,6 +171,34 @@ class FakeMedia:
         self, command: media.PauseRecording | media.ResumeRecording | media.MarkRecording
     ) -> media.AnyReply | None:
         return None if command.recording in self.recordings else self._unknown(command, "recording")
+
+    def _take_snapshot(self, command: media.TakeSnapshot) -> media.AnyReply:
+        return media.Snapshot(
+            id=command.id,
+            legs=tuple(
+                media.LegState(
+                    leg=leg,
+                    call="",
+                    address="192.0.2.200",
+                    port=0,
+                    configured=configured,
+                    player=self.players[leg][0].player if leg in self.players else "",
+                    recordings=tuple(name for name, (started, _) in self.recordings.items() if started.leg == leg),
+                )
+                for leg, configured in self.legs.items()
+            ),
+            bridges=tuple(media.BridgeState(bridge=name, matrix=matrix) for name, matrix in self.bridges.items()),
+            recordings=tuple(
+                media.RecordingState(
+                    recording=name,
+                    leg=started.leg,
+                    path=started.path,
+                    state="recording",
+                    duration_ms=int((self.now - since) * 1000),
+                )
+                for name, (started, since) in self.recordings.items()
+            ),
+        )
 
     # --- what happens -----------------------------------------------------------------------------------------
 

@@ -39,10 +39,12 @@ class SwitchNode:
         seed: int = 0,
         start: float = 1000.0,
         after: SwitchNode | None = None,
+        gateway: FakeMedia | None = None,
     ) -> None:
-        """``after``: the process that died; its gateway lives on, and what it kept is taken over."""
+        """``after``: the process that died; its gateway lives on unless ``gateway`` stands in for it, and what it kept
+        is taken over."""
         self.ids = SeededIds(seed)
-        self.media: FakeMedia = after.media if after else FakeMedia()
+        self.media: FakeMedia = gateway or (after.media if after else FakeMedia())
         self.records: list[Record] = list(after.records) if after else []
         self.notes: list[Note] = []
         self.notices: list[Notify] = []
@@ -118,6 +120,18 @@ class SwitchNode:
     def happened(self, event: media.AnyEvent, now: float) -> Sequence[Output]:
         """Something the gateway reports that no double would come up with by itself."""
         self._take(self.switch.media_happened("local", event, now), now)
+        return self._drain()
+
+    def command_media(self, command: media.AnyCommand, now: float) -> Sequence[Output]:
+        """A command to the gateway that the switch gave, and died before it could write that down."""
+        self.media.handle(command, now)
+        return self._drain()
+
+    def replace_gateway(self, gateway: FakeMedia, now: float) -> Sequence[Output]:
+        """The gateway dies, and another is started in its place."""
+        self._take(self.switch.gateway_down("local", "connection lost", now), now)
+        self.media = gateway
+        self._take(self.switch.gateway_up("local", gateway.welcome(), now), now)
         return self._drain()
 
     def drain(self, now: float) -> Sequence[Output]:

@@ -6,23 +6,34 @@ from functools import partial
 
 import pytest
 
+from media import protocol
+from pbx.call.model import Call
 from pbx.cti import commands as cti
 from pbx.events import catalogue as facts
+from pbx.testing.fake_media import FakeMedia
 from pbx.testing.phone import Behaviour
 from pbx.testing.switch_node import SwitchNode
-from tests.sim.test_desk_commands import FOUR, LINA, ONE, TRUNK, Room
+from tests.sim.test_desk_commands import FOUR, LINA, ONE, THREE, TRUNK, Room
 from tests.sim.test_whole_switch import AGENTS, SWITCH, sample
 
 
 class Restarting(Room):
-    def restart(self, down: float = 2.0) -> None:
-        """The server dies this instant; a new one stands at its address ``down`` seconds later."""
+    def restart(self, down: float = 2.0, *, gateway: FakeMedia | None = None) -> None:
+        """The server dies this instant; a new one stands at its address ``down`` seconds later. With ``gateway`` its
+        gateway died with it, and this is the new one."""
         died = self.node
         self.world.remove(SWITCH)
         self.world.run(down)
         configuration, flows = sample()
-        self.node = SwitchNode(configuration, flows, host=SWITCH, seed=77, start=self.world.now, after=died)
+        self.node = SwitchNode(
+            configuration, flows, host=SWITCH, seed=77, start=self.world.now, after=died, gateway=gateway
+        )
         self.world.add(SWITCH, self.node)
+
+    def stage(self, call: Call) -> str:
+        """What goes on in ``call``."""
+        session = self.node.switch.exchange.top(call)
+        return str(session.describe()["stage"]) if session else ""
 
     def state(self, agent: str) -> str:
         return self.node.switch.exchange.acd.view_agent(agent).state
@@ -180,3 +191,164 @@ def test_agents_begin_anew_where_their_state_cannot_be_read(room: Restarting) ->
     room.restart()
     assert {room.state(agent) for agent in AGENTS.values()} == {"logged_off"}
     assert [note.level for note in room.node.notes] == ["error"]
+
+
+def test_a_parked_call_keeps_its_slot_and_its_time(room: Restarting) -> None:
+    call = room.call_lina()
+    room.phones["1001"].at(room.world.now, lambda: room.phones["1001"].transfer("", "*70"))
+    room.world.run(3)
+    assert room.stage(call) == "parked" and room.facts(facts.CallInformation)[-1].data == {"parked_at": "701"}
+    parked_at = room.world.now
+    room.restart()
+    call = room.node.switch.exchange.calls[call.id]
+    assert room.music_at(call, TRUNK)
+    room.phones["1004"].at(room.world.now, lambda: room.phones["1004"].call("701"))
+    room.world.run(2)
+    assert room.hears(call, TRUNK, FOUR) and room.hears(call, FOUR, TRUNK)
+    room.phones["1004"].at(room.world.now, lambda: room.phones["1004"].transfer("", "*70"))
+    room.world.run(60)
+    room.restart(down=20.0)
+    call = room.node.switch.exchange.calls[call.id]
+    assert room.stage(call) == "parked"
+    room.world.run(45)
+    assert room.hears(call, TRUNK, FOUR), "two minutes after he was parked he is back, the death included"
+    assert room.world.now < parked_at + 140
+    room.close()
+
+
+def test_a_conference_room_goes_on_and_takes_more(room: Restarting) -> None:
+    for number in ("1001", "1004"):
+        room.phones[number].at(room.world.now, partial(room.phones[number].call, "3000"))
+        room.world.run(2)
+    heard = dict(room.node.media.bridges)
+    room.restart()
+    assert room.node.media.bridges == heard
+    room.phones["1003"].at(room.world.now, partial(room.phones["1003"].call, "3000"))
+    room.world.run(2)
+    (call,) = room.node.switch.exchange.calls.values()
+    parties = (ONE, FOUR, THREE)
+    assert all(room.hears(call, a, b) for a in parties for b in parties if a != b)
+    for number in ("1001", "1003"):
+        room.phones[number].at(room.world.now, room.phones[number].hangup)
+    room.world.run(2)
+    assert room.music_at(call, FOUR)
+    room.close()
+
+
+def test_a_click_whose_own_phone_rings_rings_again(room: Restarting) -> None:
+    room.phones["1001"].behaviour = Behaviour(answer_after=4.0, register_every=600)
+    name = room.do(cti.MakeCall(destination="1004", data={"customer": "4711"}), LINA)["call"]
+    room.world.run(1)
+    room.restart(down=0.5)
+    room.world.run(8)
+    call = room.node.switch.exchange.calls[name]
+    assert room.hears(call, ONE, FOUR) and call.data == {"customer": "4711"}
+    room.close()
+
+
+def test_a_click_that_reached_its_destination_goes_on(room: Restarting) -> None:
+    room.phones["1004"].behaviour = Behaviour(answer_after=5.0, register_every=600)
+    name = room.do(cti.MakeCall(destination="1004"), LINA)["call"]
+    room.world.run(3)
+    room.restart(down=0.5)
+    room.world.run(8)
+    call = room.node.switch.exchange.calls[name]
+    assert room.hears(call, ONE, FOUR) and room.hears(call, FOUR, ONE)
+    room.restart()
+    call = room.node.switch.exchange.calls[name]
+    room.do(cti.ClearCall(call=name), LINA)
+    room.world.run(3)
+    assert not room.node.switch.exchange.calls
+    room.close()
+
+
+def test_both_processes_die_and_the_talk_comes_back(room: Restarting) -> None:
+    name = room.call_lina().id
+    for number in ("1003", "1004"):
+        room.phones[number].at(room.world.now, partial(room.phones[number].call, "3000"))
+    room.world.run(3)
+    room.restart(gateway=FakeMedia("another"))
+    room.world.run(3)
+    call = room.node.switch.exchange.calls[name]
+    assert room.hears(call, TRUNK, ONE) and room.hears(call, ONE, TRUNK)
+    (meeting,) = (other for other in room.node.switch.exchange.calls.values() if other is not call)
+    assert room.hears(meeting, THREE, FOUR) and room.hears(meeting, FOUR, THREE)
+    assert room.facts(facts.GatewayStateChanged)[-1].state == "restarted"
+    failed = [event for event in room.facts(facts.RecordingFailed) if event.call == name]
+    assert [event.kept for event in failed] == [True] and len(call.recordings) == 1, "recorded on, in a new file"
+    room.close()
+    assert [event for event in room.facts(facts.CallCleared) if event.outcome != "answered"] == []
+
+
+@pytest.mark.parametrize("both", [False, True])
+def test_a_menu_is_said_again_on_another_gateway(room: Restarting, both: bool) -> None:
+    room.carrier.at(room.world.now, lambda: room.carrier.call(f"sip:01055550100@{SWITCH}"))
+    room.world.run(2)
+    (call,) = room.node.switch.exchange.calls.values()
+    assert call.legs[call.anchor].player
+    gateway = FakeMedia("another")
+    if both:
+        room.restart(gateway=gateway)
+    else:
+        room.world.post(SWITCH, room.node.replace_gateway(gateway, room.world.now))
+    room.world.run(1)
+    (call,) = room.node.switch.exchange.calls.values()
+    assert gateway.players[call.anchor][0].items, "he hears it from its beginning"
+    for _ in range(2):
+        room.world.run(12)
+        room.world.post(SWITCH, room.node.press(call.id, "2", room.world.now))
+    room.world.run(5)
+    assert [event.call for event in room.facts(facts.Queued)] == [call.id], "the key chose a queue"
+    room.close()
+
+
+def test_a_waiting_caller_hears_music_and_the_queues_words_on_another_gateway(room: Restarting) -> None:
+    for agent in AGENTS.values():
+        room.do(cti.SetAgentState(state="not_ready", agent=agent))
+    room.phones["1004"].at(room.world.now, lambda: room.phones["1004"].call("2001"))
+    room.world.run(3)
+    gateway = FakeMedia("another")
+    room.restart(gateway=gateway)
+    room.world.run(5)
+    (call,) = room.node.switch.exchange.calls.values()
+    assert room.stage(call) == "queue" and gateway.players[call.anchor]
+    room.do(cti.SetAgentState(state="ready", agent="8001"))
+    room.world.run(4)
+    assert len(call.talkers) == 2 and len(room.facts(facts.Queued)) == 1
+    room.close()
+
+
+def test_the_moment_that_was_not_written_is_learnt_from_the_gateway(room: Restarting) -> None:
+    """Held, a prompt that ended, a recorder that began, an end: within the fifth of a second before the death."""
+    name = room.call_lina().id
+    room.world.run(2)
+    room.carrier.at(room.world.now, lambda: room.carrier.call(f"sip:01055550100@{SWITCH}"))
+    room.world.run(1)
+    exchange = room.node.switch.exchange
+    (menu,) = (call for call in exchange.calls.values() if call.id != name)
+    room.phones["1003"].at(room.world.now, lambda: room.phones["1003"].call("1004"))
+    room.world.run(2)
+    (short,) = (call for call in exchange.calls.values() if call.id not in (name, menu.id))
+    kept = dict(room.node.checkpoints)
+    room.do(cti.HoldCall(call=name), LINA)
+    room.do(cti.StopRecording(call=name))
+    begun = room.do(cti.StartRecording(call=name))["recording"]
+    playing = room.node.media.players[menu.anchor][0]
+    room.world.post(SWITCH, room.node.command_media(
+        protocol.StopPlay(id=9_000_001, leg=menu.anchor, player=playing.player), room.world.now
+    ))  # fmt: skip
+    gone = room.leg(short, FOUR)
+    room.world.post(SWITCH, room.node.command_media(protocol.CloseLeg(id=9_000_002, leg=gone), room.world.now))
+    room.node.media.events.clear()
+    room.node.checkpoints = kept
+    room.restart()
+    call = room.node.switch.exchange.calls[name]
+    assert room.hears(call, TRUNK, ONE) and room.hears(call, ONE, TRUNK), "as it was written: they talk"
+    assert not room.music_at(call, TRUNK) and list(call.recordings) == [begun]
+    room.world.run(3)
+    assert short.id not in room.node.switch.exchange.calls, "who has no media any more is hung up"
+    (menu,) = (call for call in room.node.switch.exchange.calls.values() if call.id != name)
+    nodes = len(room.facts(facts.NodeEntered))
+    room.world.run(40)
+    assert len(room.facts(facts.NodeEntered)) > nodes, "the flow does not wait for the end of what ended long ago"
+    room.close()

@@ -80,6 +80,10 @@ class Session(msgspec.Struct, kw_only=True, tag=True, eq=False):
     def resume(self, ex: Exchange, call: Call) -> None:
         """Another process took the call over: set timers again, begin again what died half done."""
 
+    def needs_leg(self) -> bool:
+        """Whether the call is over when none of its legs outlived the process."""
+        return True
+
     def describe(self) -> dict[str, Any]:
         """For live views: what goes on."""
         return {}

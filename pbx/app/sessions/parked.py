@@ -20,6 +20,8 @@ class Parked(Session, kw_only=True):
     slot: str
     parked_by: str = ""
     """Device that parked the call; empty: nobody to go back to."""
+    until: float = 0.0
+    """Wall clock when he is sent back; 0: never."""
 
     def start(self, ex: Exchange, call: Call) -> None:
         parking = ex.settings.configuration.routes.parking
@@ -27,6 +29,7 @@ class Parked(Session, kw_only=True):
         ex.legs.answer(anchor)
         anchor.waiting = f"music:{parking.music}"
         if parking.timeout:
+            self.until = ex.wall + parking.timeout
             ex.set_timer(call, self, "return", parking.timeout)
         ex.log(facts.CallInformation(call=call.id, data={"parked_at": self.slot}))
         ex.watchers.changed(f"park:{self.slot}")
@@ -52,7 +55,8 @@ class Parked(Session, kw_only=True):
             ex.end_call(call, cause=19, reason="nobody fetched the parked call")
 
     def resume(self, ex: Exchange, call: Call) -> None:
-        ex.set_timer(call, self, "return", ex.settings.configuration.routes.parking.timeout)
+        if self.until:
+            ex.set_timer(call, self, "return", max(0.0, self.until - ex.wall))
 
     def describe(self) -> dict[str, Any]:
         return {"stage": "parked", "slot": self.slot}

@@ -194,6 +194,8 @@ class Queue(Session, kw_only=True):
     def resume(self, ex: Exchange, call: Call) -> None:
         """The ACD kept the place; phones that rang for it do so no more."""
         self.offers = {}
+        self._wait(ex, call)
+        self._set_prompt_timer(ex, call)
         if ex.acd.view_item(self.item, ex.now) is None:
             ex.agents.enqueue(call, self)
 
