@@ -16,6 +16,7 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
+from media.engine.pace import LATENESS_BOUNDS_US
 from media.protocol import Srtp
 from tools.media_bench.harness import (
     Floor,
@@ -84,7 +85,7 @@ async def run_gateway(
     try:
         empty = resident_kib(gateway.pid)
         await set_up(gateway, calls)
-        result = await measure(folder, gateway.pid, gateway.ports, calls, seconds)
+        result = await measure(folder, gateway.pid, gateway.ports, calls, seconds, gateway=gateway)
         return result, resident_kib(gateway.pid) - empty, gateway.events
     finally:
         await gateway.close()
@@ -97,6 +98,7 @@ def describe(name: str, calls: int, runs: list[Measurement]) -> dict[str, Any]:
     whole = [run for run in runs if run.received >= 0.98 * run.sent]
     used = whole or runs
     costs = [run.us_per_call_second for run in used]
+    late = [sum(counts) for counts in zip(*(run.late for run in used), strict=False)]
     return {
         "row": name,
         "calls": calls,
@@ -108,7 +110,21 @@ def describe(name: str, calls: int, runs: list[Measurement]) -> dict[str, Any]:
         "p50_us": statistics.median(run.p50_us for run in used),
         "p99_us": statistics.median(run.p99_us for run in used),
         "p999_us": statistics.median(run.p999_us for run in used),
+        "tick_late": {"bounds_us": LATENESS_BOUNDS_US, "counts": late},
+        "tick_p999_us": late_percentile(late, 0.999),
     }
+
+
+def late_percentile(counts: list[int], share: float) -> int | None:
+    """The bound that so large a share of the ticks kept; None without ticks, -1 beyond the last bound."""
+    total, seen = sum(counts), 0
+    if not total:
+        return None
+    for bound, count in zip(LATENESS_BOUNDS_US, counts, strict=False):
+        seen += count
+        if seen >= share * total:
+            return bound
+    return -1
 
 
 async def compare(
@@ -186,12 +202,19 @@ async def run(given: argparse.Namespace) -> list[dict[str, Any]]:
     return rows
 
 
+def late_text(bound_us: int | None) -> str:
+    if bound_us is None:
+        return ""
+    return "  ticks p99.9 > 100 ms late" if bound_us < 0 else f"  ticks p99.9 <= {bound_us / 1000:g} ms late"
+
+
 def show(rows: list[dict[str, Any]]) -> None:
     for row in rows:
         print(
             f"{row['row']:<46} {row['calls']:>5} calls {row['us_per_call_second']:>8.1f} us/call-s"
             f"  x{row.get('ratio', 0):<6} lost {row['lost']:<6} p50 {row['p50_us']:>6.0f} p99 {row['p99_us']:>6.0f}"
             f" p99.9 {row['p999_us']:>6.0f} us  {row.get('kib_per_call', '')}"
+            f"{late_text(row['tick_p999_us'])}"
             f"{'  STARVED: not a measurement' if row['starved'] else ''}",
             flush=True,
         )

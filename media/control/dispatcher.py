@@ -18,6 +18,7 @@ from media.control.playing import PlayerDesk
 from media.control.quality import estimate_mos
 from media.control.recorders import FULL_BYTES, LOW_BYTES, RecorderDesk
 from media.engine.core import Engine, RingFull
+from media.engine.pace import LATENESS_BOUNDS_US
 from media.engine.ports import PortsExhausted
 from media.prompts.errors import PromptError
 from media.prompts.store import PromptStore
@@ -59,6 +60,7 @@ from media.protocol import (
     TakeSnapshot,
     TalkStarted,
     TalkStopped,
+    TickLateness,
     TickOverrun,
 )
 
@@ -358,12 +360,14 @@ class Dispatcher:
                 log.warning("an effect of an event was lost: the engine is overloaded", event=fact[0])
 
     def look_after(self) -> None:
-        """Once a second: periodic quality, the disk."""
+        """Once a second: periodic quality, lateness, the disk."""
         now = self._now()
         for record in self._legs.records():
             if record.codecs and now - record.reported >= QUALITY_INTERVAL_S:
                 record.reported = now
                 self._emit(Quality(stats=self._stats(record, self._engine.stats(record.number))))
+        counts, beyond, total_s = self._engine.lateness()
+        self._emit(TickLateness(bounds_us=LATENESS_BOUNDS_US, counts=counts, beyond=beyond, total_s=total_s))
         if now - self._disk_checked >= DISK_INTERVAL_S:
             self._disk_checked = now
             self.recorders.check_disk()

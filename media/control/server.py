@@ -19,6 +19,7 @@ from media.protocol import (
     Hello,
     Quality,
     Refused,
+    TickLateness,
     TickOverrun,
     Welcome,
 )
@@ -44,6 +45,9 @@ class Backlog:
         return len(self._events) + len(self._statistics)
 
     def keep(self, event: AnyEvent) -> None:
+        if isinstance(event, TickLateness):
+            # It counts from the start: the next one says it all.
+            return
         if isinstance(event, TickOverrun) or (isinstance(event, Quality) and not event.final):
             self._statistics.append(event)
             return

@@ -55,6 +55,7 @@ from media.protocol.events import (
     RecordingStarted,
     TalkStarted,
     TalkStopped,
+    TickLateness,
     TickOverrun,
 )
 from media.protocol.replies import (
@@ -140,6 +141,7 @@ __all__ = [
     "TakeSnapshot",
     "TalkStarted",
     "TalkStopped",
+    "TickLateness",
     "TickOverrun",
     "ToGateway",
     "Tone",

@@ -130,6 +130,18 @@ class TickOverrun(Event, frozen=True, kw_only=True):
     count: int
 
 
+class TickLateness(Event, frozen=True, kw_only=True):
+    """How late playout ticks came since the gateway started; once a second while call control is connected."""
+
+    bounds_us: tuple[int, ...]
+    counts: tuple[int, ...]
+    """How many came at most so late as the bound, and later than the one before it."""
+    beyond: int
+    """How many came later than the last bound."""
+    total_s: float
+    """The lateness of all of them together."""
+
+
 AnyEvent = (
     DigitReceived
     | PlayFinished
@@ -148,4 +160,5 @@ AnyEvent = (
     | DiskState
     | Quality
     | TickOverrun
+    | TickLateness
 )

@@ -10,7 +10,7 @@ from pbx.adapters.desk_server import DeskServer
 from pbx.adapters.gatekeeper import Gatekeeper
 from pbx.adapters.runtime import Runtime
 from pbx.events.catalogue import AuditEntry
-from pbx.ports.backend import Health, Metric
+from pbx.ports.backend import Health, Histogram, Metric
 from pbx.sip.counters import Sample
 from pbx.storage.event_log import EventLog
 from pbx.storage.records import Records
@@ -58,12 +58,23 @@ class HttpBackend:
             return Health("draining", checks)
         return Health("ok" if all(value == "ok" for value in checks.values()) else "degraded", checks)
 
-    def metrics(self) -> Iterable[Metric]:
+    def metrics(self) -> Iterable[Metric | Histogram]:
         live = self._runtime.switch.live()
         for name, value in live.items():
             yield Metric(f"tandem_live_{name}", f"Live {name.replace('_', ' ')} of the switch.", float(value))
         for sample in self._sip_samples():
             yield Metric(sample.name, sample.help, sample.value, dict(sample.labels))
+        for view in self._runtime.switch.exchange.media.gateways.values():
+            late = view.lateness
+            if late is not None:
+                yield Histogram(
+                    "tandem_gateway_tick_late_seconds",
+                    "How late the playout ticks of a media gateway came",
+                    tuple(bound / 1e6 for bound in late.bounds_us),
+                    (*late.counts, late.beyond),
+                    late.total_s,
+                    {"gateway": view.name},
+                )
 
     async def audit(self, user: str, action: str, object: str, detail: str = "") -> None:
         """Append an AuditEntry and return once it is durable."""

@@ -29,6 +29,8 @@ class GatewayView(msgspec.Struct):
     """The gateway's own name for its life; a new one means that it lost everything."""
     legs: int = 0
     capacity: int = 0
+    lateness: media.TickLateness | None = None
+    """Of its playout ticks, as it last said."""
 
 
 class MediaControl:
@@ -167,6 +169,8 @@ class MediaControl:
             ex.log(facts.DiskStateChanged(level=event.level, free_bytes=event.free_bytes))
         elif isinstance(event, media.Quality):
             self._quality(event)
+        elif isinstance(event, media.TickLateness):
+            self.gateways.setdefault(gateway, GatewayView(gateway)).lateness = event
         elif isinstance(event, media.TickOverrun):
             ex.note("warning", "playout tick late", gateway=gateway, late_ms=event.late_ms, count=event.count)
         else:

@@ -33,6 +33,18 @@ class Metric(NamedTuple):
     labels: dict[str, str] = {}
 
 
+class Histogram(NamedTuple):
+    """A distribution for Prometheus."""
+
+    name: str
+    help: str
+    bounds: tuple[float, ...]
+    counts: tuple[int, ...]
+    """Up to each bound and above the one before it; one more for what is beyond the last."""
+    sum: float
+    labels: dict[str, str] = {}
+
+
 class Backend(Protocol):
     desk: DeskServer
     gatekeeper: Gatekeeper
@@ -49,7 +61,7 @@ class Backend(Protocol):
 
     def health(self) -> Health: ...
 
-    def metrics(self) -> Iterable[Metric]:
+    def metrics(self) -> Iterable[Metric | Histogram]:
         """What only the server knows; live state, log and CTI are counted by the HTTP API itself."""
         ...
 

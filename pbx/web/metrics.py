@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import accumulate
 
 from prometheus_client import CollectorRegistry, generate_latest
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 from pbx.cti.permissions import Scope
-from pbx.ports.backend import Backend
+from pbx.ports.backend import Backend, Histogram
 
 from .live import measure
 
@@ -60,7 +61,16 @@ class BackendCollector(Collector):
 
     def _collect_server(self) -> Iterator[Metric]:
         families: dict[str, GaugeMetricFamily | CounterMetricFamily] = {}
+        histograms: dict[str, HistogramMetricFamily] = {}
         for metric in self._backend.metrics():
+            if isinstance(metric, Histogram):
+                histogram = histograms.setdefault(
+                    metric.name, HistogramMetricFamily(metric.name, metric.help, labels=list(metric.labels))
+                )
+                bounds = [*(str(bound) for bound in metric.bounds), "+Inf"]
+                buckets = list(zip(bounds, accumulate(metric.counts), strict=True))
+                histogram.add_metric(list(metric.labels.values()), buckets, metric.sum)
+                continue
             family = families.get(metric.name)
             if family is None:
                 kind = CounterMetricFamily if metric.name.endswith("_total") else GaugeMetricFamily
@@ -69,6 +79,7 @@ class BackendCollector(Collector):
                 )
             family.add_metric(list(metric.labels.values()), metric.value)
         yield from families.values()
+        yield from histograms.values()
 
 
 def render_metrics(backend: Backend) -> bytes:

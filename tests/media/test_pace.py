@@ -12,7 +12,7 @@ import numpy as np
 from media.client import GatewayClient
 from media.engine.pace import LATENESS_BOUNDS_US
 from media.gateway import Gateway
-from media.protocol import CloseLeg, LegReport, Play, PlayFinished, QueryLeg, StopPlay, Tone
+from media.protocol import CloseLeg, LegReport, Play, PlayFinished, QueryLeg, StopPlay, TickLateness, Tone
 from tests.media.conftest import Bench, free_range, make_options
 from tests.media.phone import Phone, share
 
@@ -110,6 +110,17 @@ async def test_prompts_of_many_legs_are_spread_and_steady(tmp_path: Path, phones
         client.close()
         await client.wait_closed()
         await gateway.stop()
+
+
+async def test_lateness_is_told_every_second(bench: Bench) -> None:
+    """Ticks counted from the start: 50 a second, none twice."""
+    first = await bench.wait(TickLateness)
+    second = await bench.wait(TickLateness, 2)
+    before, after = (sum(event.counts) + event.beyond for event in (first, second))
+    assert first.bounds_us == LATENESS_BOUNDS_US and len(first.counts) == len(first.bounds_us)
+    # As many as the time between the two events has ticks; a slow machine may be between them for longer.
+    assert 40 <= after - before <= 500
+    assert second.total_s >= first.total_s >= 0
 
 
 async def test_a_slot_is_given_back(bench: Bench, phones: Callable[..., Any]) -> None:

@@ -106,6 +106,15 @@ def test_calls_that_come_while_draining_are_told_when_to_come_back(room: Room) -
     assert call.id in room.node.switch.exchange.calls, "those in progress go on"
 
 
+def test_the_lateness_of_each_gateways_ticks_is_kept(room: Room) -> None:
+    (gateway,) = room.node.switch.exchange.media.gateways
+    for count in (50, 100):
+        told = media.TickLateness(bounds_us=(1000, 2000), counts=(count, 1), beyond=0, total_s=0.5)
+        room.world.post(SWITCH, room.node.happened(told, room.world.now))
+    view = room.node.switch.exchange.media.gateways[gateway]
+    assert view.lateness is not None and view.lateness.counts == (100, 1)
+
+
 def test_a_full_disk_stops_recordings_not_calls(room: Room) -> None:
     full = media.DiskState(level="full", free_bytes=0)
     room.world.post(SWITCH, room.node.happened(full, room.world.now))

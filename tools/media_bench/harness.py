@@ -25,6 +25,7 @@ from media.protocol import (
     Play,
     SetBridge,
     StartRecording,
+    TickLateness,
     Tone,
 )
 
@@ -52,6 +53,8 @@ class Measurement:
     p50_us: int
     p99_us: int
     p999_us: int
+    late: tuple[int, ...] = ()
+    """Of the gateway's ticks: how many in each class of lateness; the floor has none."""
 
     @property
     def us_per_call_second(self) -> float:
@@ -125,6 +128,7 @@ class Gateway:
         self.client: GatewayClient
         self.pid = 0
         self.events: dict[str, int] = {}
+        self.late: TickLateness | None = None
 
     async def start(self) -> None:
         target = f"unix:{self._folder}/bench.sock"
@@ -157,8 +161,14 @@ class Gateway:
         self.client = await GatewayClient.connect(target, on_event=self._count)
 
     def _count(self, event: Any) -> None:
+        if isinstance(event, TickLateness):
+            self.late = event
         name = type(event).__name__
         self.events[name] = self.events.get(name, 0) + 1
+
+    def lateness(self) -> tuple[int, ...]:
+        """The gateway's ticks by lateness, as it last said (within the last second)."""
+        return (*self.late.counts, self.late.beyond) if self.late else ()
 
     async def leg(self, name: str, codec: str, **more: Any) -> None:
         client = self.client
@@ -205,8 +215,9 @@ async def measure(
     seconds: float,
     *,
     warm_s: float = 1.0,
+    gateway: Gateway | None = None,
 ) -> Measurement:
-    """Load `ports` with callers and read what the process `pid` spends meanwhile."""
+    """Load `ports` with callers and read what the process `pid` spends meanwhile, and how late its ticks come."""
     command = [*AHEAD, str(folder / "load"), "-q", str(LOAD_PORT), "-s", str(seconds), "-w", str(warm_s)]
     command += ["-o", str(folder / "opus.bin")]
     load = await asyncio.create_subprocess_exec(*command, stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE)
@@ -214,9 +225,11 @@ async def measure(
     load.stdin.write(" ".join(ports).encode())
     load.stdin.close()
     await asyncio.sleep(warm_s)
+    late_before = gateway.lateness() if gateway else ()
     before = cpu_seconds(pid)
     await asyncio.sleep(seconds)
     after = cpu_seconds(pid)
+    late_after = gateway.lateness() if gateway else ()
     result = json.loads(await load.stdout.read())
     await load.wait()
     return Measurement(
@@ -228,6 +241,7 @@ async def measure(
         p50_us=result["p50_us"],
         p99_us=result["p99_us"],
         p999_us=result["p999_us"],
+        late=tuple(b - a for a, b in zip(late_before, late_after, strict=False)),
     )
 
 

@@ -25,7 +25,7 @@ from media.engine.jitter import JitterBench
 from media.engine.recorder import make_header
 from media.engine.srtp import open_session
 from media.prompts.store import PromptStore
-from media.protocol import DigitReceived, File, Hears, LegStats, Quality, Tone
+from media.protocol import DigitReceived, File, Hears, LegStats, Quality, TickLateness, Tone
 
 
 def test_the_engines_g711_is_the_recommendations() -> None:
@@ -55,6 +55,8 @@ def test_a_frame_over_the_limit_is_refused_before_it_is_read() -> None:
 
 def test_a_full_backlog_drops_statistics_before_anything_else() -> None:
     backlog = Backlog(limit=10)
+    backlog.keep(TickLateness(bounds_us=(1,), counts=(0,), beyond=0, total_s=0.0))
+    assert len(backlog) == 0
     for count in range(30):
         backlog.keep(Quality(stats=LegStats(leg=str(count))))
         if count < 10:

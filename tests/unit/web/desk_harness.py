@@ -21,7 +21,7 @@ from pbx.cti.commands import Accepted, AnyCommand, CommandDone, CommandResult
 from pbx.cti.permissions import Directory
 from pbx.events.catalogue import AnyEvent, AuditEntry, Record
 from pbx.events.line import Line
-from pbx.ports.backend import Health, Metric
+from pbx.ports.backend import Health, Histogram, Metric
 from pbx.storage.event_log import EventLog
 from pbx.storage.records import Records
 from pbx.storage.users import Users
@@ -137,8 +137,12 @@ class Desk:
     def health(self) -> Health:
         return self.status
 
-    def metrics(self) -> Iterable[Metric]:
-        return [Metric("tandem_sip_dialogs", "Dialogs", 3), Metric("tandem_calls_total", "Calls", 7, {"trunk": "a"})]
+    def metrics(self) -> Iterable[Metric | Histogram]:
+        return [
+            Metric("tandem_sip_dialogs", "Dialogs", 3),
+            Metric("tandem_calls_total", "Calls", 7, {"trunk": "a"}),
+            Histogram("tandem_gateway_tick_late_seconds", "Late", (0.0001, 0.002), (90, 8, 2), 0.5, {"gateway": "g1"}),
+        ]
 
     async def audit(self, user: str, action: str, object: str, detail: str = "") -> None:
         self.append(AuditEntry(user=user, action=action, object=object, detail=detail))

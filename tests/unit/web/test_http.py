@@ -265,6 +265,11 @@ async def test_metrics(desk: Desk) -> None:
         "tandem_events_total 3.0",
         "tandem_sip_dialogs 3.0",
         'tandem_calls_total{trunk="a"} 7.0',
+        'tandem_gateway_tick_late_seconds_bucket{gateway="g1",le="0.0001"} 90.0',
+        'tandem_gateway_tick_late_seconds_bucket{gateway="g1",le="0.002"} 98.0',
+        'tandem_gateway_tick_late_seconds_bucket{gateway="g1",le="+Inf"} 100.0',
+        'tandem_gateway_tick_late_seconds_count{gateway="g1"} 100.0',
+        'tandem_gateway_tick_late_seconds_sum{gateway="g1"} 0.5',
         "tandem_log_database_away 0.0",
     ):
         assert line in lines
