@@ -54,7 +54,7 @@ from pbx.core.problems import ConfigurationErrors, has_errors
 from pbx.events import catalogue as facts
 from pbx.ivr.flow import Flow as IvrFlow
 from pbx.ivr.lint import load_folder
-from pbx.ivr.messages import Fetched, QueryResult
+from pbx.ivr.messages import Fetched, QueryResult, Recognised
 from pbx.sip import identity
 from pbx.sip.auth import DigestAuthenticator, answer_challenge
 from pbx.sip.commands import Flow
@@ -418,13 +418,14 @@ class Server:
     def _make_services(self, configuration: Configuration, secrets: Secrets) -> FlowServices:
         runtime = self.runtime
 
-        def answer(call: str, event: Fetched | QueryResult) -> None:
+        def answer(call: str, event: Fetched | QueryResult | Recognised) -> None:
             runtime.perform(runtime.switch.answer_request(call, event, runtime.clock()))
 
         return FlowServices(
             configuration.fetching,
             configuration.sources,
             configuration.notices,
+            configuration.speech.recognisers,
             answer=answer,
             tell=lambda level, text, details: getattr(log, level)(text, **details),
             reveal=secrets.reveal,

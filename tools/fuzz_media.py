@@ -20,8 +20,9 @@ from pathlib import Path
 
 from media.codecs.coders import open_coder
 from media.control.routing import LegView, compile_routes
-from media.engine.core import CodecSpec, Engine, LegSetup
+from media.engine.core import Engine
 from media.engine.handover import Clip
+from media.engine.terms import CodecSpec, LegSetup
 from media.protocol import Hears
 
 CODECS = (

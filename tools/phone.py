@@ -7,6 +7,7 @@ records what it hears, so that whoever drives it can judge by content.
     {"do": "register", "user": "1001", "password": "...", "registrar": "sip:127.0.0.1:5060"}
     {"do": "call", "uri": "sip:+861055550100@127.0.0.1:5060"}
     {"do": "answer"}  {"do": "hold"}  {"do": "retrieve"}  {"do": "digits", "digits": "12"}  {"do": "hangup"}
+    {"do": "say", "file": "word.wav"}
     {"do": "transfer", "uri": "sip:1002@..."}  {"do": "attend", "call": 0, "to": 1}  {"do": "quit"}
 """
 
@@ -94,6 +95,7 @@ class Phone:
         self.record: str = options.record
         self.ring: bool = not options.silent
         self.player: pj.AudioMediaPlayer | None = None
+        self.said: pj.AudioMediaPlayer | None = None
         self._count = 0
         self.endpoint = pj.Endpoint()
         self.endpoint.libCreate()
@@ -236,6 +238,12 @@ class Phone:
         parameters.digits = digits
         parameters.method = pj.PJSUA_DTMF_METHOD_SIP_INFO if info else pj.PJSUA_DTMF_METHOD_RFC2833
         self._line(call).sendDtmf(parameters)
+
+    def do_say(self, file: str, call: int | None = None) -> None:
+        """Once, over what is said all the time."""
+        self.said = pj.AudioMediaPlayer()
+        self.said.createPlayer(file, pj.PJMEDIA_FILE_NO_LOOP)
+        self.said.startTransmit(self._line(call).getAudioMedia(-1))
 
     def do_hangup(self, call: int | None = None, code: int = 0) -> None:
         self._line(call).hangup(self.answer(code))

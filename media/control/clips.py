@@ -19,8 +19,8 @@ from numpy.typing import NDArray
 from media.codecs.coders import DEFAULT_BITRATE
 from media.codecs.g722 import G722Encoder
 from media.codecs.opus import OpusEncoder
-from media.engine.core import CodecSpec
 from media.engine.handover import Clip
+from media.engine.terms import CodecSpec
 from media.prompts.errors import PromptError
 from media.prompts.store import PromptStore
 from media.protocol import File, Music, PlayItem

@@ -14,6 +14,7 @@ import structlog
 from media.control.bridges import BridgeDesk
 from media.control.clips import NAMES, ClipLoader
 from media.control.legs import LegRecord, LegTable, UnknownObject, read_setup
+from media.control.listening import ListeningDesk
 from media.control.playing import PlayerDesk
 from media.control.quality import estimate_mos
 from media.control.recorders import FULL_BYTES, LOW_BYTES, RecorderDesk
@@ -54,7 +55,9 @@ from media.protocol import (
     SendDigits,
     SetBridge,
     Snapshot,
+    StartListening,
     StartRecording,
+    StopListening,
     StopPlay,
     StopRecording,
     TakeSnapshot,
@@ -102,6 +105,7 @@ class Dispatcher:
         self._bridges = BridgeDesk(engine, self._legs)
         self._clips = ClipLoader(store, executor)
         self._players = PlayerDesk(engine, self._legs, self._bridges, self._clips, emit, self._update_ears)
+        self._listenings = ListeningDesk(engine, emit, self._update_ears)
         self.recorders = RecorderDesk(
             engine, self._legs, self._bridges, recordings, executor, emit, wall, disk_low, disk_full
         )
@@ -121,6 +125,8 @@ class Dispatcher:
             StopPlay: self._stop_play,
             ControlPlay: self._control_play,
             SendDigits: self._send_digits,
+            StartListening: self._start_listening,
+            StopListening: self._stop_listening,
             StartRecording: self._start_recording,
             PauseRecording: self._pause_recording,
             ResumeRecording: self._resume_recording,
@@ -210,6 +216,8 @@ class Dispatcher:
             return False
         self._engine.set_ears(record.number, wanted[0], wanted[1])
         record.ears = wanted
+        record.talking = False
+        self._listenings.rate_changed(record)
         self._bridges.refresh(record)
         return True
 
@@ -220,6 +228,7 @@ class Dispatcher:
         self._bridges.leave(record)
         self._engine.close_leg(record.number)
         self._players.leg_closed(record)
+        self._listenings.leg_closed(record)
         self._legs.close(record)
         self.recorders.leg_closed(record)
 
@@ -314,6 +323,14 @@ class Dispatcher:
             if inband and view.sends > 1:
                 continue
             self._engine.send_digits(listener.number, digit, INTERWORKED_MS, INTERWORKED_GAP_MS, inband, 0)
+
+    # --- listening ----------------------------------------------------------------------------------------
+
+    def _start_listening(self, command: StartListening) -> None:
+        self._listenings.start(self._legs.find(command.leg), command)
+
+    def _stop_listening(self, command: StopListening) -> None:
+        self._listenings.stop(self._legs.find(command.leg), command.listening)
 
     # --- recorders ----------------------------------------------------------------------------------------
 
@@ -422,10 +439,19 @@ class Dispatcher:
             answer, reply = self._unconfirmed.pop(first)
             answer(reply)
 
-    def _on_talk(self, number: int, talking: bool, talked_ms: int) -> None:
+    def _on_talk(self, number: int, talking: bool, talked_ms: int, position: int) -> None:
         record = self._legs.numbered(number)
-        if record is not None and "talk" in record.detect:
+        if record is None or "talk" not in record.ears[1]:
+            return
+        record.talking = talking
+        self._listenings.talk(record, talking, position)
+        if "talk" in record.detect:
             self._emit(TalkStarted(leg=record.name) if talking else TalkStopped(leg=record.name, talked_ms=talked_ms))
+
+    def _on_tap(self, number: int) -> None:
+        record = self._legs.numbered(number)
+        if record is not None:
+            self._listenings.take(record)
 
     def _on_detected(self, number: int, what: Any, after_ms: int) -> None:
         record = self._legs.numbered(number)
@@ -455,6 +481,7 @@ class Dispatcher:
         "confirmed": _on_confirmed,
         "gone": _on_gone,
         "talk": _on_talk,
+        "tap": _on_tap,
         "detected": _on_detected,
         "overrun": _on_overrun,
         "rec_state": _on_rec_state,

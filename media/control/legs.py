@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from media.control.routing import G711_KINDS, LegView
-from media.engine.core import KIND_BY_NAME, CodecSpec, LegSetup
+from media.engine.terms import KIND_BY_NAME, CodecSpec, LegSetup
 from media.protocol import Codec, ConfigureLeg, Srtp
 
 SUPPORTED = frozenset({"PCMU", "PCMA", "G722", "OPUS", "L16"})
@@ -34,6 +34,10 @@ class LegRecord:
     """Detectors call control asked for."""
     speech_players: int = 0
     """Players that end when the leg speaks: they need the talk detector."""
+    listening: bool = False
+    """Utterances are cut out of what comes from it."""
+    talking: bool = False
+    """As the talk detector said last."""
     ears: tuple[int, frozenset[str]] = (0, frozenset())
     """Rate and detectors the engine has now."""
     recordings: list[str] = field(default_factory=list)
@@ -51,7 +55,7 @@ class LegRecord:
         return self.sends if self.sends in G711_KINDS else -1
 
     def wanted_ears(self) -> tuple[int, frozenset[str]]:
-        wants = self.detect | {"talk"} if self.speech_players else self.detect
+        wants = self.detect | {"talk"} if self.speech_players or self.listening else self.detect
         return (self.codecs[0].pcm_rate if wants else 0, wants)
 
     def view(self) -> LegView:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from media.engine.core import RouteSpec
+from media.engine.terms import RouteSpec
 from media.protocol import Hears
 
 G711_KINDS = frozenset({0, 1})

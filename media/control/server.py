@@ -21,6 +21,7 @@ from media.protocol import (
     Refused,
     TickLateness,
     TickOverrun,
+    UtteranceHeard,
     Welcome,
 )
 
@@ -48,6 +49,9 @@ class Backlog:
         if isinstance(event, TickLateness):
             # It counts from the start: the next one says it all.
             return
+        if isinstance(event, UtteranceHeard):
+            # Nobody waits that long for an answer, and a second of it is 32 kB.
+            event = msgspec.structs.replace(event, reason="missed", samples=b"")
         if isinstance(event, TickOverrun) or (isinstance(event, Quality) and not event.final):
             self._statistics.append(event)
             return

@@ -1,52 +1,13 @@
 """The engine as the control side sees it: objects by number, audio by :class:`Clip`, facts by :meth:`Engine.drain`."""
 
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 from media.engine.handover import Clip
-
-KIND_BY_NAME: dict[str, int]
-PLAY_REASONS: tuple[str, ...]
+from media.engine.terms import CodecSpec, LegSetup, RouteSpec
 
 class RingFull(RuntimeError):
     """The engine has not kept up with the commands; the command was not carried out."""
-
-class CodecSpec(NamedTuple):
-    kind: int
-    payload_type: int
-    clock_rate: int
-    channels: int
-    pcm_rate: int
-    fmtp: str
-
-class LegSetup(NamedTuple):
-    """One negotiated state of a leg, in the engine's terms. ``srtp_*`` are (suite, key) or None."""
-
-    remote_address: str
-    remote_port: int
-    codecs: tuple[CodecSpec, ...]
-    dtmf_payload_type: int
-    cn_payload_type: int
-    send: bool
-    receive: bool
-    ptime_ms: int
-    rtcp_mux: bool
-    srtp_send: tuple[str, bytes] | None
-    srtp_receive: tuple[str, bytes] | None
-    lock_source: bool
-    timeout_ms: int
-    detect: frozenset[str]
-    remote_changed: bool
-
-class RouteSpec(NamedTuple):
-    """What one leg hears, and who is relayed from it. Legs by number."""
-
-    leg: int
-    hears: tuple[tuple[int, float], ...]
-    sinks: tuple[int, ...]
-    relayed: bool
-    mixing: bool
-    decoding: bool
 
 class Engine:
     def __init__(
@@ -80,6 +41,13 @@ class Engine:
     def close_leg(self, leg: int) -> None: ...
     def set_ears(self, leg: int, rate: int, wants: Iterable[str]) -> None:
         """Replace the leg's detectors: talk, dtmf, fax, answering_machine, progress; empty for none."""
+    def start_tap(self, leg: int) -> None:
+        """Have the leg's decoded audio kept for :meth:`read_tap`; one that runs is replaced.
+
+        Only a leg whose route is decoding has any."""
+    def stop_tap(self, leg: int) -> None: ...
+    def read_tap(self, leg: int) -> bytes:
+        """16-bit host-order samples that came since the last time; empty without a tap."""
     def set_routes(self, routes: Sequence[RouteSpec]) -> None:
         """Swap tables of several legs in one step. Raises KeyError, RingFull."""
     def play(
@@ -117,6 +85,7 @@ class Engine:
         ``("intruder", leg, address, port, packets)``, ``("gone", leg, stats)``, ``("codec", leg, kind)``,
         ``("confirmed", 0, number)``,
         ``("rec_state", recorder, state, offset)``, ``("rec_done", recorder, errno, samples)``,
-        ``("rec_failed", recorder, errno)``, ``("overrun", late_us, count)``, ``("talk", leg, on, talked_ms)``,
+        ``("rec_failed", recorder, errno)``, ``("overrun", late_us, count)``,
+        ``("talk", leg, on, talked_ms, tapped)``, ``("tap", leg)``,
         ``("detected", leg, what, after_ms)``.
         """

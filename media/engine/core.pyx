@@ -9,7 +9,7 @@ import errno as errors
 import os
 import socket as sockets
 import threading
-from collections import deque, namedtuple
+from collections import deque
 
 cimport cython
 from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t, uintptr_t
@@ -30,12 +30,18 @@ from media.engine.handover cimport (
     new_leg,
     read_stats,
 )
+from media.engine.kernel cimport (
+    CLOCK_MONOTONIC, EFD_CLOEXEC, EFD_NONBLOCK, EPOLLIN, EPOLL_CLOEXEC, EPOLL_CTL_ADD, TFD_CLOEXEC, TFD_NONBLOCK,
+    epoll_create1, epoll_ctl, epoll_event, eventfd, timerfd_create,
+)
 from media.engine.loop cimport monotonic_ns, run_loop
 from media.engine.output cimport open_output
 from media.engine.recorder cimport build_header, run_writer
 from media.engine.rings cimport begin_command, commit_command, load_acquire, store_release
 from media.engine.ports import PortPool, PortsExhausted
 from media.engine.srtp import open_session
+from media.engine.tap cimport read_tap
+from media.engine.terms import DETECTIONS, DIGIT_CODES, EAR_BITS, PLAY_REASONS
 from media.engine.timeline cimport reset_timeline
 from media.engine.types cimport (
     CMD_ADD,
@@ -52,6 +58,7 @@ from media.engine.types cimport (
     CMD_ROUTES,
     CMD_STOP,
     CMD_STOP_PLAY,
+    CMD_TAP,
     COMMAND_SLOTS,
     Coder,
     Command,
@@ -66,6 +73,7 @@ from media.engine.types cimport (
     EV_FREE_CODER,
     EV_FREE_EARS,
     EV_FREE_SRTP,
+    EV_FREE_TAP,
     EV_INTRUDER,
     EV_LEG_GONE,
     EV_MEDIA_STARTED,
@@ -76,6 +84,7 @@ from media.engine.types cimport (
     EV_REC_FAILED,
     EV_REC_STATE,
     EV_TALK,
+    EV_TAP,
     EV_TIMEOUT,
     Event,
     EventRing,
@@ -93,54 +102,11 @@ from media.engine.types cimport (
     Recorder,
     Route,
     SLOTS,
+    Tap,
 )
 
-
-cdef extern from "<sys/epoll.h>" nogil:
-    ctypedef union epoll_data_t:
-        uint64_t u64
-    struct epoll_event:
-        uint32_t events
-        epoll_data_t data
-    int epoll_create1(int flags)
-    int epoll_ctl(int epfd, int op, int fd, epoll_event* event)
-    enum:
-        EPOLL_CTL_ADD
-        EPOLLIN
-        EPOLL_CLOEXEC
-
-
-cdef extern from "<sys/eventfd.h>" nogil:
-    int eventfd(unsigned int value, int flags)
-    enum:
-        EFD_NONBLOCK
-        EFD_CLOEXEC
-
-
-cdef extern from "<sys/timerfd.h>" nogil:
-    int timerfd_create(int clock, int flags)
-    enum:
-        TFD_NONBLOCK
-        TFD_CLOEXEC
-        CLOCK_MONOTONIC
-
-
-KIND_BY_NAME = {"PCMU": 0, "PCMA": 1, "G722": 2, "OPUS": 3, "L16": 4}
-PLAY_REASONS = ("completed", "digit", "speech", "stopped", "replaced", "closed")
-DETECTIONS = ("human", "machine", "beep", "cng", "ced", "busy", "congestion", "sit", "ringback")
-DIGIT_CODES = {character: code for code, character in enumerate("0123456789*#ABCD")}
-
-EAR_BITS = {"dtmf": 1, "talk": 2, "fax": 4, "answering_machine": 8, "progress": 16}
 
 ENGINE_NICE = -11
-
-CodecSpec = namedtuple("CodecSpec", "kind payload_type clock_rate channels pcm_rate fmtp")
-LegSetup = namedtuple(
-    "LegSetup",
-    "remote_address remote_port codecs dtmf_payload_type cn_payload_type send receive ptime_ms rtcp_mux srtp_send "
-    "srtp_receive lock_source timeout_ms detect remote_changed",
-)
-RouteSpec = namedtuple("RouteSpec", "leg hears sinks relayed mixing decoding")
 
 
 class RingFull(RuntimeError):
@@ -159,6 +125,7 @@ cdef class Engine:
     cdef dict _families
     cdef dict _players          # number -> clips kept alive
     cdef dict _recorders        # number -> address of Recorder
+    cdef dict _taps             # leg -> address of the Tap the engine has or will have
     cdef dict _coders           # address of Coder -> Python owner
     cdef dict _sessions         # address of session -> pylibsrtp.Session
     cdef dict _states           # leg -> what its SRTP sessions and coder were made from
@@ -182,6 +149,7 @@ cdef class Engine:
         self._families = {}
         self._players = {}
         self._recorders = {}
+        self._taps = {}
         self._coders = {}
         self._sessions = {}
         self._states = {}
@@ -458,6 +426,28 @@ cdef class Engine:
             close_ears(fresh)
             raise
 
+    def start_tap(self, int leg):
+        """Have the leg's decoded audio kept for `read_tap`; a running tap is replaced."""
+        cdef Leg* target = self._leg(leg)
+        cdef Tap* fresh = <Tap*>calloc(1, sizeof(Tap))
+        if fresh == NULL:
+            raise MemoryError
+        try:
+            self._push(CMD_TAP, target, 0, 0, 0, 0.0, fresh)
+        except RingFull:
+            free(fresh)
+            raise
+        self._taps[leg] = <uintptr_t>fresh
+
+    def stop_tap(self, int leg):
+        self._push(CMD_TAP, self._leg(leg), 0, 0, 0, 0.0, NULL)
+        self._taps.pop(leg, None)
+
+    def read_tap(self, int leg):
+        """16-bit host-order samples that came since the last time; empty without a tap."""
+        address = self._taps.get(leg)
+        return b"" if address is None else read_tap(<Tap*><uintptr_t>address)
+
     # --- bridges ------------------------------------------------------------------------------------------
 
     def set_routes(self, routes):
@@ -661,10 +651,14 @@ cdef class Engine:
             self._coders.pop(<uintptr_t>event.pointer, None)
         elif type == EV_FREE_EARS:
             close_ears(event.pointer)
+        elif type == EV_TAP:
+            out.append(("tap", event.leg))
+        elif type == EV_FREE_TAP:
+            free(event.pointer)
         elif type == EV_OVERRUN:
             out.append(("overrun", event.a, event.b))
         elif type == EV_TALK:
-            out.append(("talk", event.leg, bool(event.a), event.b))
+            out.append(("talk", event.leg, bool(event.a), event.b, event.c))
         elif type == EV_DETECTED:
             out.append(("detected", event.leg, DETECTIONS[event.a], event.b))
         return 0
@@ -674,6 +668,7 @@ cdef class Engine:
         out.append(("gone", number, read_stats(leg)))
         self._legs.pop(number, None)
         self._states.pop(number, None)
+        self._taps.pop(number, None)
         _, port = self._families.pop(number)
         self._sessions.pop(<uintptr_t>leg.config.srtp_send, None)
         self._sessions.pop(<uintptr_t>leg.config.srtp_receive, None)

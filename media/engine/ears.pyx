@@ -39,17 +39,18 @@ cdef void listen(Loop* loop, Leg* leg, const int16_t* samples, int count) noexce
     cdef Heard found[16]
     cdef int made = hear(<Ears*>leg.ears, samples, count, found, CAPACITY)
     cdef int i
+    cdef int64_t tapped = <int64_t>leg.tap.head if leg.tap != NULL else 0
     for i in range(made):
         if found[i].kind == HEARD_DIGIT:
             push_event(&loop.events, EV_DIGIT, leg.handle, found[i].value, 1, 0, NULL)
             if leg.player != NULL and leg.player.stop_mask & (1 << _code_of(found[i].value)):
                 end_players(loop, leg, PLAY_DIGIT)
         elif found[i].kind == HEARD_TALK:
-            push_event(&loop.events, EV_TALK, leg.handle, 1, 0, 0, NULL)
+            push_event(&loop.events, EV_TALK, leg.handle, 1, 0, tapped, NULL)
             if leg.player != NULL and leg.player.stop_on_speech:
                 end_players(loop, leg, PLAY_SPEECH)
         elif found[i].kind == HEARD_TALK_END:
-            push_event(&loop.events, EV_TALK, leg.handle, 0, found[i].length_ms, 0, NULL)
+            push_event(&loop.events, EV_TALK, leg.handle, 0, found[i].length_ms, tapped, NULL)
         elif found[i].kind == HEARD_DETECTED:
             push_event(&loop.events, EV_DETECTED, leg.handle, found[i].value,
                        (loop.now - leg.configured_ns) // 1000000, 0, NULL)

@@ -145,6 +145,7 @@ cdef void free_leg(Leg* leg) noexcept:
     free(leg.hearing)
     free(leg.sinks)
     free(leg.jitter)
+    free(leg.tap)
     close_ears(leg.ears)
     free(leg)
 

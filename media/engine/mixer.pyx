@@ -14,6 +14,7 @@ from media.engine.jitter cimport pull_frame
 from media.engine.output cimport send_frame
 from media.engine.player cimport fill_samples
 from media.engine.recorder cimport record_samples
+from media.engine.tap cimport write_tap
 from media.engine.types cimport (
     FRAME_MAX,
     HEADROOM,
@@ -77,6 +78,8 @@ cdef void take_frame(Loop* loop, Leg* leg) noexcept nogil:
     leg.frame_rate = rate
     leg.frame_ready = count if pull_frame(leg, leg.frame, count) else 0
     leg.frame_other_ready = 0
+    if leg.tap != NULL:
+        write_tap(loop, leg, leg.frame, count)
     if leg.ears != NULL:
         # Silence is heard too: it is what ends a word.
         listen(loop, leg, leg.frame, count)

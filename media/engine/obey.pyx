@@ -28,6 +28,7 @@ from media.engine.types cimport (
     CMD_ROUTES,
     CMD_STOP,
     CMD_STOP_PLAY,
+    CMD_TAP,
     COMMAND_SLOTS,
     Command,
     DigitOut,
@@ -36,6 +37,7 @@ from media.engine.types cimport (
     EV_FREE_CODER,
     EV_FREE_EARS,
     EV_FREE_SRTP,
+    EV_FREE_TAP,
     EV_LEG_GONE,
     EV_REC_STATE,
     KIND_PCMA,
@@ -49,6 +51,7 @@ from media.engine.types cimport (
     Player,
     Recorder,
     Route,
+    Tap,
 )
 
 
@@ -328,6 +331,10 @@ cdef void _obey(Loop* loop, Command* command) noexcept nogil:
         leg.ears = command.pointer
     elif command.type == CMD_CONFIRM:
         push_event(&loop.events, EV_CONFIRMED, 0, command.a, 0, 0, NULL)
+    elif command.type == CMD_TAP:
+        if leg.tap != NULL:
+            push_event(&loop.events, EV_FREE_TAP, leg.handle, 0, 0, 0, leg.tap)
+        leg.tap = <Tap*>command.pointer
     elif command.type == CMD_STOP:
         store_release(&loop.running, 0)
 

@@ -23,6 +23,7 @@ cdef struct Roster
 cdef struct Pair
 cdef struct Player
 cdef struct Recorder
+cdef struct Tap
 
 
 cdef enum:
@@ -42,6 +43,7 @@ cdef enum:
     EVENT_SLOTS = 16384        # power of two
     COMMAND_SLOTS = 4096       # power of two
     NAMELESS = 0               # handle of nothing
+    TAP_SAMPLES = 65536        # power of two; 4 s at 16 kHz
 
 
 cdef enum Kind:
@@ -70,11 +72,13 @@ cdef enum EventType:
     EV_FREE_CODER = 13         # pointer = codec pair of a replaced configuration
     EV_FREE_SRTP = 14          # pointer = an SRTP session
     EV_OVERRUN = 15            # a = late us, b = count
-    EV_TALK = 16               # a = 1 started, 0 stopped, b = talked ms
+    EV_TALK = 16               # a = 1 started, 0 stopped, b = talked ms, c = samples the tap was given up to now
     EV_DETECTED = 17           # a = what, b = ms
     EV_PLAYER_FREE = 18        # a = player, pointer = Player
     EV_FREE_EARS = 19          # pointer = detectors that were replaced
     EV_CONFIRMED = 20          # a = number of the CMD_CONFIRM
+    EV_TAP = 21                # the leg's tap holds samples
+    EV_FREE_TAP = 22           # pointer = Tap that was replaced or taken off
 
 
 cdef enum PlayReason:
@@ -234,6 +238,16 @@ cdef struct Recorder:
     int64_t file_samples
     int header_bytes
     int rf64
+
+
+# --- taps -------------------------------------------------------------------------------------------------
+
+cdef struct Tap:
+    uint64_t head              # engine -> control side: samples written (release/acquire)
+    uint64_t tail              # control side -> engine: samples read (release/acquire)
+    uint64_t lost              # engine: samples the control side was too slow for
+    int ticks                  # engine: since the control side was last told
+    int16_t samples[65536]     # TAP_SAMPLES
 
 
 # --- outgoing stream --------------------------------------------------------------------------------------
@@ -401,6 +415,7 @@ cdef struct Leg:
     Hearing* hearing
     Jitter* jitter
     void* ears                 # detectors (talk, tones), see ears.pxd
+    Tap* tap                   # what the leg says, for a recogniser
     int64_t configured_ns
     int64_t locked_ns
     int64_t opened_ns
@@ -451,6 +466,7 @@ cdef enum CommandType:
     CMD_STOP = 12
     CMD_EARS = 13              # pointer = detectors or NULL
     CMD_CONFIRM = 14           # a = number: everything before it has been done
+    CMD_TAP = 15               # pointer = Tap or NULL
 
 
 cdef struct Command:

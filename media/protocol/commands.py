@@ -129,6 +129,25 @@ class SendDigits(Command, frozen=True, kw_only=True):
     """Send tones in the audio instead of RFC 4733 events."""
 
 
+class StartListening(Command, frozen=True, kw_only=True):
+    """Cut the next utterance out of what comes from the leg: :class:`SpeechStarted` when somebody begins to speak,
+    :class:`UtteranceHeard` when he has spoken, and with that it is over. A leg has one listening: a new one replaces
+    it. How long to wait for somebody who says nothing is call control's business."""
+
+    leg: str
+    listening: str
+    pause_ms: int = 800
+    """So much quiet ends the utterance; at least 400."""
+    max_ms: int = 15000
+    """A longer utterance is cut off here; at most 60,000."""
+
+
+class StopListening(Command, frozen=True, kw_only=True):
+    leg: str
+    listening: str = ""
+    """Empty: whichever runs."""
+
+
 class StartRecording(Command, frozen=True, kw_only=True):
     """Record a leg: left channel what comes from it, right channel what is sent to it.
 
@@ -200,6 +219,8 @@ AnyCommand = (
     | StopPlay
     | ControlPlay
     | SendDigits
+    | StartListening
+    | StopListening
     | StartRecording
     | PauseRecording
     | ResumeRecording

@@ -74,6 +74,29 @@ class Detected(Event, frozen=True, kw_only=True):
     """Since the leg was configured."""
 
 
+class SpeechStarted(Event, frozen=True, kw_only=True):
+    """Somebody began to speak on a leg that is listened to."""
+
+    leg: str
+    listening: str
+
+
+class UtteranceHeard(Event, frozen=True, kw_only=True):
+    """What was said, with half a second of what came before it. Its listening is over."""
+
+    leg: str
+    listening: str
+    reason: Literal["pause", "too_long", "missed"]
+    """``missed``: call control was away, and the audio was not kept."""
+    rate: int
+    """Of `samples` in Hz: 8000 or 16000."""
+    samples: bytes
+    """Mono, 16 bits, little-endian."""
+
+    def __repr__(self) -> str:
+        return f"UtteranceHeard(leg={self.leg!r}, listening={self.listening!r}, bytes={len(self.samples)})"
+
+
 class RecordingStarted(Event, frozen=True, kw_only=True):
     recording: str
     leg: str
@@ -152,6 +175,8 @@ AnyEvent = (
     | TalkStarted
     | TalkStopped
     | Detected
+    | SpeechStarted
+    | UtteranceHeard
     | RecordingStarted
     | RecordingPaused
     | RecordingResumed

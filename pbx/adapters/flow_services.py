@@ -9,13 +9,15 @@ from typing import Any
 import httpx
 
 from pbx.adapters.http_fetcher import HttpFetcher
+from pbx.adapters.recognition import Recognition
 from pbx.adapters.sql_sources import SqlSources
-from pbx.app.outputs import Fetch, Notify, Query
+from pbx.app.outputs import Fetch, Notify, Query, Recognise
 from pbx.config.base import SecretSource
 from pbx.config.services import Fetching, Notices, Source
-from pbx.ivr.messages import Fetched, QueryResult
+from pbx.config.speech import SpeechRecogniser
+from pbx.ivr.messages import Fetched, QueryResult, Recognised
 
-Answer = Callable[[str, Fetched | QueryResult], None]
+Answer = Callable[[str, Fetched | QueryResult | Recognised], None]
 """Takes the call's id and the flow's input."""
 Tell = Callable[[str, str, dict[str, Any]], None]
 """Takes level, text and details of a line for the log."""
@@ -30,6 +32,7 @@ class FlowServices:
         fetching: Fetching,
         sources: Mapping[str, Source],
         notices: Notices,
+        recognisers: Mapping[str, SpeechRecogniser],
         *,
         answer: Answer,
         tell: Tell,
@@ -40,6 +43,7 @@ class FlowServices:
     ) -> None:
         self._fetcher = HttpFetcher(fetching, clock=clock, sleep=sleep, transport=transport)
         self._sql = SqlSources(sources, reveal, clock=clock)
+        self._recognition = Recognition(recognisers, reveal)
         self._notices = notices
         self._answer = answer
         self._tell = tell
@@ -48,12 +52,14 @@ class FlowServices:
         self._tasks: set[asyncio.Task[None]] = set()
         self._waiting_notices = 0
 
-    def handle(self, request: Fetch | Query | Notify) -> None:
+    def handle(self, request: Fetch | Query | Recognise | Notify) -> None:
         """Begin; returns at once."""
         if isinstance(request, Fetch):
             self._start(self._fetch(request))
         elif isinstance(request, Query):
             self._start(self._query(request))
+        elif isinstance(request, Recognise):
+            self._start(self._recognise(request))
         elif self._waiting_notices >= MAX_WAITING_NOTICES:
             self._tell("error", "a notice is dropped, too many are waiting", {"kind": request.kind})
         else:
@@ -67,6 +73,7 @@ class FlowServices:
         await asyncio.gather(*self._tasks, return_exceptions=True)
         await self._fetcher.close()
         await self._sql.close()
+        await self._recognition.close()
 
     def _start(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.get_running_loop().create_task(work)
@@ -86,6 +93,13 @@ class FlowServices:
         if answer.failure:
             details = {"failure": answer.failure, "source": request.source, "call": request.key[0]}
             self._tell("warning", "a database failed a flow", details)
+        self._answer(request.key[0], answer)
+
+    async def _recognise(self, request: Recognise) -> None:
+        answer = await self._recognition.recognise(request)
+        if answer.failure:
+            details = {"failure": answer.failure, "language": request.language, "call": request.key[0]}
+            self._tell("warning", "a recogniser failed a flow", details)
         self._answer(request.key[0], answer)
 
     async def _notify(self, notice: Notify) -> None:

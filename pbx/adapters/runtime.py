@@ -10,7 +10,7 @@ import structlog
 
 from media.protocol import AnyEvent, AnyReply, Welcome
 from pbx.adapters.gateway_link import GatewayLink
-from pbx.app.outputs import AnyOutput, Append, Broadcast, Checkpoint, Fetch, Note, Notify, Query, ToGateway
+from pbx.app.outputs import AnyOutput, Append, Broadcast, Checkpoint, Fetch, Note, Notify, Query, Recognise, ToGateway
 from pbx.app.switch import Switch
 from pbx.cti.actor import Actor
 from pbx.cti.commands import AnyCommand, CommandDone
@@ -49,7 +49,7 @@ class Runtime:
         self.gateways: Mapping[str, GatewayLink] = {}
         self.on_done: Callable[[CommandDone], None] = lambda done: None
         self.on_broadcast: Callable[[Broadcast], None] = lambda message: None
-        self.on_fetch: Callable[[Fetch | Query | Notify], None] = lambda request: None
+        self.on_fetch: Callable[[Fetch | Query | Recognise | Notify], None] = lambda request: None
         self.on_packet: Callable[[bool, Flow, bytes, str, str], None] | None = None
         """Ladder: (sent, flow, packet, leg, note)."""
         self.on_dropped: Callable[[Dropped], None] = lambda dropped: None
@@ -111,7 +111,7 @@ class Runtime:
             getattr(log, output.level)(output.text, **({"call": output.call} if output.call else {}), **output.details)
         elif isinstance(output, CommandDone):
             self.on_done(output)
-        elif isinstance(output, Fetch | Query | Notify):
+        elif isinstance(output, Fetch | Query | Recognise | Notify):
             self.on_fetch(output)
         elif isinstance(output, Dropped):
             self.on_dropped(output)

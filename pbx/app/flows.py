@@ -11,7 +11,7 @@ import msgspec
 
 from media import protocol as media
 from pbx.app import mailbox
-from pbx.app.outputs import Fetch, Notify, Query
+from pbx.app.outputs import Fetch, Notify, Query, Recognise
 from pbx.app.sessions.dial import Dial
 from pbx.app.sessions.flow import FlowSession
 from pbx.app.sessions.queue import Queue
@@ -62,6 +62,7 @@ class FlowControl:
             called=call.called,
             trunk=anchor.device.partition(":")[2] if anchor.kind == "trunk" else "",
             language=call.language,
+            spoken=ex.settings.spoken,
             wall=datetime.fromtimestamp(ex.wall, UTC).astimezone(zone),
             data=dict(call.data),
         )
@@ -176,7 +177,55 @@ class FlowControl:
             self._ex.touch(call)
 
     def _listen(self, call: Call, session: FlowSession, output: ivr.Listen) -> None:
-        self._later(call, session, ivr.Recognised(request=output.request, failure="no recogniser is configured"))
+        leg = call.legs[session.anchor]
+        if leg.configured is None:
+            self._later(call, session, ivr.Recognised(request=output.request, failure="the leg has no audio"))
+            return
+        session.listening = output
+        self._ex.media.send(
+            leg.gateway,
+            media.StartListening(
+                id=self._ex.media.next_id(),
+                leg=leg.id,
+                listening=f"{session.sid}/{output.request}",
+                pause_ms=int(output.pause * 1000),
+                max_ms=int(output.most * 1000),
+            ),
+        )
+
+    def _stop_listening(self, call: Call, session: FlowSession, output: ivr.StopListening) -> None:
+        leg = call.legs[session.anchor]
+        if session.listening is not None and session.listening.request == output.request:
+            session.listening = None
+            self._ex.media.send(
+                leg.gateway,
+                media.StopListening(
+                    id=self._ex.media.next_id(), leg=leg.id, listening=f"{session.sid}/{output.request}"
+                ),
+            )
+
+    def heard(self, call: Call, session: FlowSession, event: media.SpeechStarted | media.UtteranceHeard) -> None:
+        """Something was said on the leg of a flow that listens."""
+        asked = session.listening
+        if asked is None or event.listening != f"{session.sid}/{asked.request}":
+            return
+        if isinstance(event, media.SpeechStarted):
+            self.feed(call, session, ivr.SpeechStarted(request=asked.request))
+            return
+        session.listening = None
+        if not event.samples:
+            self.feed(call, session, ivr.Recognised(request=asked.request, confidence=0.0))
+            return
+        self._ex.out.append(
+            Recognise((call.id, asked.request), asked.language, asked.phrases, asked.digits, event.rate, event.samples)
+        )
+
+    def cannot_listen(self, call: Call, name: str, reason: str) -> None:
+        """The gateway refused to listen."""
+        sid, _, request = name.partition("/")
+        session = self._ex.find_session(call, sid)
+        if isinstance(session, FlowSession):
+            self.feed(call, session, ivr.Recognised(request=request, failure=reason))
 
     def _calendar(self, call: Call, session: FlowSession, output: ivr.CheckCalendar) -> None:
         state, holiday = self._ex.settings.calendar_state(output.calendar, self._ex.wall)
@@ -427,6 +476,17 @@ class FlowControl:
         digits = ivr.MASK if output.secure else output.digits
         self._ex.log(facts.DigitsCollected(call=call.id, flow=session.flow, node=output.node, digits=digits))
 
+    def _speech(self, call: Call, session: FlowSession, output: ivr.SpeechHeard) -> None:
+        self._ex.log(
+            facts.SpeechRecognised(
+                call=call.id,
+                flow=session.flow,
+                node=output.node,
+                text=output.text,
+                confidence=round(output.confidence, 3),
+            )
+        )
+
     def _fault(self, call: Call, session: FlowSession, output: ivr.Fault) -> None:
         self._ex.note("error", output.message, call.id, flow=output.flow, node=output.node)
 
@@ -447,6 +507,7 @@ _ACTIONS: dict[type, Callable[..., None]] = {
     ivr.Play: FlowControl._play,
     ivr.StopPlay: FlowControl._stop_play,
     ivr.Listen: FlowControl._listen,
+    ivr.StopListening: FlowControl._stop_listening,
     ivr.CheckCalendar: FlowControl._calendar,
     ivr.Queue: FlowControl._queue,
     ivr.LeaveQueue: FlowControl._leave_queue,
@@ -474,6 +535,7 @@ _ACTIONS: dict[type, Callable[..., None]] = {
     ivr.SurveyAnswered: FlowControl._survey,
     ivr.NodeEntered: FlowControl._node,
     ivr.DigitsCollected: FlowControl._digits,
+    ivr.SpeechHeard: FlowControl._speech,
     ivr.Fault: FlowControl._fault,
     ivr.Hangup: FlowControl._hangup,
     ivr.FlowEnded: FlowControl._ended,

@@ -8,6 +8,7 @@ import msgspec
 
 from media import protocol as media
 from pbx.app.outputs import ToGateway
+from pbx.app.sessions.flow import FlowSession
 from pbx.call.audio import wanted_background, wanted_matrix
 from pbx.call.model import Call, Leg
 from pbx.events import catalogue as facts
@@ -141,7 +142,8 @@ class MediaControl:
         call = found[0].id if found else ""
         # What was to be stopped or closed may have ended by itself in the same moment.
         moot = reply.code == "unknown" and isinstance(
-            command, media.StopPlay | media.CloseLeg | media.CloseBridge | media.StopRecording
+            command,
+            media.StopPlay | media.StopListening | media.CloseLeg | media.CloseBridge | media.StopRecording,
         )
         if not moot and (found is None or found[1].state != "ended"):
             ex.note("warning", "gateway refused a command", call, command=type(command).__name__, reason=reply.reason)
@@ -152,6 +154,8 @@ class MediaControl:
                 leg=command.leg, player=command.player, reason="failed", played_ms=0, detail=reply.reason
             )
             self.happened("", finished)
+        elif isinstance(command, media.StartListening) and found:
+            ex.flows.cannot_listen(found[0], command.listening, reply.reason)
         elif isinstance(command, media.StartRecording):
             ex.recording.failed(command.recording, reply.reason, kept=False)
 
@@ -184,6 +188,10 @@ class MediaControl:
             ex.legs.digit(call, leg, event.digit)
         elif isinstance(event, media.PlayFinished):
             self._play_finished(event, call, leg)
+        elif isinstance(event, media.SpeechStarted | media.UtteranceHeard):
+            session = ex.find_session(call, event.listening.partition("/")[0])
+            if isinstance(session, FlowSession):
+                ex.flows.heard(call, session, event)
         elif isinstance(event, media.MediaTimeout):
             ex.legs.silent(call, leg, event.silent_ms)
         elif isinstance(event, media.MediaStarted):

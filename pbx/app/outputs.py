@@ -56,6 +56,21 @@ class Query(Output, frozen=True):
     max_rows: int
 
 
+class Recognise(Output, frozen=True):
+    """Something a caller said; what a recogniser makes of it comes back through ``Switch.answer_request``."""
+
+    key: tuple[str, str]
+    language: str
+    phrases: tuple[str, ...]
+    digits: bool
+    rate: int
+    samples: bytes
+    """Mono, 16 bits, little-endian."""
+
+    def __repr__(self) -> str:
+        return f"Recognise(key={self.key!r}, language={self.language!r}, bytes={len(self.samples)})"
+
+
 class Notify(Output, frozen=True):
     """An SMS or e-mail through the configured webhook; nobody waits for it."""
 
@@ -96,6 +111,7 @@ AnyOutput = (
     | ToGateway
     | Fetch
     | Query
+    | Recognise
     | Notify
     | CommandDone
     | Checkpoint

@@ -42,6 +42,8 @@ class Settings:
         """Gives the secret behind a source; raises KeyError for one that is not of this configuration."""
         self._overrides: dict[str, CalendarState] = {}
         self._choices: dict[str, MediaChoice] = {}
+        self.spoken = tuple(configuration.speech.recognisers)
+        """Languages whose speakers are understood."""
         self.rtp_timeout_ms = int(configuration.rtp.timeout * 1000)
         self.agents_by_extension = {
             agent.extension: agent.id for agent in configuration.agents.values() if agent.extension

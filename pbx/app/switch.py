@@ -131,7 +131,7 @@ class Switch:
     def answer_request(
         self, call: str, event: ivr.Fetched | ivr.QueryResult | ivr.Recognised, now: float
     ) -> list[AnyOutput]:
-        """What came of a flow's HTTP request or statement."""
+        """What came of a flow's HTTP request or statement, or of what its caller said."""
         self._begin(now).flows.answer_request(call, event)
         return self._settle()
 

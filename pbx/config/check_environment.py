@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import stat
 from collections.abc import Iterator, Mapping
+from importlib.util import find_spec
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
@@ -27,6 +28,7 @@ def check(configuration: Configuration, tree: Node) -> Iterator[Problem]:
     """Problems with files, folders and ports."""
     yield from _check_folders(configuration, tree)
     yield from _check_ports(configuration, tree)
+    yield from _check_recognisers(configuration, tree)
     for loc, value in walk(configuration):
         if isinstance(value, SecretSource) and not is_idle(configuration, loc):
             yield from _check_secret(loc, value, tree)
@@ -102,6 +104,14 @@ def _check_folders(configuration: Configuration, tree: Node) -> Iterator[Problem
         if not folder.is_dir():
             place: Loc = ("prompts", "folders", position)
             yield tree.mark_of(place).problem(f"{spell(place)}: there is no folder {folder}", "a folder that exists")
+
+
+def _check_recognisers(configuration: Configuration, tree: Node) -> Iterator[Problem]:
+    for language, entry in configuration.speech.recognisers.items():
+        if entry.kind == "pocketsphinx" and find_spec("pocketsphinx") is None:
+            loc: Loc = ("speech", "recognisers", language, "kind")
+            hint = "pip install 'tandem-pbx[recognition]'"
+            yield tree.mark_of(loc).problem(f"{spell(loc)}: pocketsphinx is not installed", "", hint)
 
 
 def _check_secret(loc: Loc, source: SecretSource, tree: Node) -> Iterator[Problem]:

@@ -56,7 +56,7 @@ from pbx.config.server import (
     TollFraud,
 )
 from pbx.config.services import CallerClass, Fetching, Notices, Service, Source, Webhook
-from pbx.config.speech import MusicClass, Prompts, Speech, SpeechEngine, Voice
+from pbx.config.speech import MusicClass, Prompts, Speech, SpeechEngine, SpeechRecogniser, Voice
 from pbx.config.trunks import (
     CallerId,
     Codec,
@@ -133,6 +133,7 @@ __all__ = [
     "SpecialDay",
     "Speech",
     "SpeechEngine",
+    "SpeechRecogniser",
     "Storage",
     "Strategy",
     "SystemReasons",
@@ -177,7 +178,7 @@ class Configuration(Model):
     locale: Locale = Locale()
     """Country, time zone, languages."""
     speech: Speech = Speech()
-    """Synthesised speech."""
+    """Synthesised speech, and understanding what callers say."""
     prompts: Prompts = Prompts()
     """Recorded prompts."""
     music: Annotated[Mapping[Name, MusicClass], keyed("name")] = Field(

@@ -48,8 +48,34 @@ class Voice(Model):
     """Pitch in percent of the voice's own."""
 
 
+class SpeechRecogniser(Model):
+    """How callers who speak one language are understood."""
+
+    language: Annotated[Language, Field(json_schema_extra=KEY)]
+    """Language: the key it stands under."""
+    kind: Literal["pocketsphinx", "http"]
+    """pocketsphinx (English; pip install 'tandem-pbx[recognition]'), or an HTTP service."""
+    url: HttpUrl | None = None
+    """POST target (kind http): gets a WAV, with language, digits and the phrases of the menu as parameters; answers
+    JSON with text and confidence."""
+    token: Secret | None = None
+    """Bearer token of the service (kind http)."""
+    timeout: Annotated[Seconds, Field(gt=0, le=10)] = 5.0
+    """Longest wait for an answer; then the call goes on with digits alone."""
+    least_confidence: Annotated[float, Field(ge=0, le=1)] = 0.0
+    """What is less sure counts as not understood."""
+
+    @model_validator(mode="after")
+    def _check_kind(self) -> SpeechRecogniser:
+        if self.kind == "http" and self.url is None:
+            raise refuse(f"the recogniser for {self.language!r} has no url", "url: http://...")
+        if self.kind == "pocketsphinx" and self.language.split("-")[0].lower() != "en":
+            raise refuse(f"pocketsphinx does not understand {self.language!r}", "en, or kind: http")
+        return self
+
+
 class Speech(Model):
-    """Synthesised speech."""
+    """Synthesised speech, and understanding what callers say."""
 
     engines: Annotated[Mapping[Name, SpeechEngine], keyed("name")] = Field(
         default_factory=lambda: {"espeak": SpeechEngine(name="espeak")}
@@ -57,6 +83,8 @@ class Speech(Model):
     """Engines by name; `espeak` is always there."""
     voices: Mapping[Language, Voice] = Field(default_factory=lambda: {"en": Voice(), "zh": Voice()})
     """The voice of each language."""
+    recognisers: Annotated[Mapping[Language, SpeechRecogniser], keyed("language")] = {}
+    """Languages in which callers may answer menus by speaking; in others by digits alone."""
 
 
 class MusicClass(Model):

@@ -196,6 +196,17 @@ class DigitsCollected(CallEvent, frozen=True, kw_only=True):
     """``***`` where the node is secure."""
 
 
+class SpeechRecognised(CallEvent, frozen=True, kw_only=True):
+    """What was made of something the caller said to a flow."""
+
+    flow: str
+    node: str
+    text: str
+    """Empty: nothing was understood; ``***`` where the node is secure."""
+    confidence: float
+    """0 to 1, as far as the recogniser tells."""
+
+
 class FlowTagged(CallEvent, frozen=True, kw_only=True):
     flow: str
     tag: str
@@ -488,6 +499,7 @@ AnyEvent = (
     | FlowEntered
     | NodeEntered
     | DigitsCollected
+    | SpeechRecognised
     | FlowTagged
     | FlowLeft
     | Queued

@@ -1,7 +1,8 @@
 """Playing a prompt and gathering digits or speech: what menu, collect, directory and survey share.
 
-Digits typed ahead come first and spare the caller the prompt; a digit stops a prompt that allows it; after the prompt
-the clock for the first digit runs, then the one between digits.
+Digits typed ahead come first and spare the caller the prompt; a digit or speech stops a prompt that allows it; after
+the prompt the clock for the first digit runs, then the one between digits. One who speaks is let finish: the clock then
+only watches over gateway and recogniser. A first digit ends listening, so that a noisy line spoils nobody's typing.
 """
 
 from __future__ import annotations
@@ -13,12 +14,15 @@ from typing import Literal, NamedTuple
 
 from pbx.ivr.messages import (
     ALL_DIGITS,
+    MASK,
     Digit,
     Expired,
     Input,
     Listen,
     PlayFinished,
     Recognised,
+    SpeechHeard,
+    SpeechStarted,
     StopListening,
     StopPlay,
 )
@@ -31,6 +35,8 @@ SPOKEN_DIGITS = {
     "oh": "0", "o": "0", "〇": "0", "幺": "1", "两": "2",
 }  # fmt: skip
 Verdict = Literal["complete", "more", "wrong"]
+RECOGNITION_SECONDS = 12.0
+"""Longest time a recogniser takes, and something for the way there and back."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +54,9 @@ class Gathering:
     barge_in: bool = True
     phrases: tuple[str, ...] = ()
     speech_digits: bool = False
+    speech_pause: float = 1.0
+    """Seconds of quiet that end what is said."""
+    max_speech: float = 15.0
 
 
 class Gathered(NamedTuple):
@@ -59,7 +68,7 @@ class Gathered(NamedTuple):
 
 def begin(run: Run, what: Gathering, before: tuple[PromptItem, ...] = ()) -> Gathered | None:
     """Ask; ``before`` is played first (what was wrong last time). None: wait for :func:`feed`."""
-    run.local.update(digits="", playing="", listening="")
+    run.local.update(digits="", playing="", listening="", speaking=False)
     run.state.skipped = []
     done = _take_ahead(run, what)
     if done is not None:
@@ -67,16 +76,28 @@ def begin(run: Run, what: Gathering, before: tuple[PromptItem, ...] = ()) -> Gat
     if run.local["digits"]:
         run.wait(what.between)
         return None
-    speech = bool(what.phrases or what.speech_digits) and run.call.speech and not run.state.deaf
     items = before + what.prompt
+    speech = what.barge_in and _hears(run, what)
     run.local["playing"] = run.play(items, ALL_DIGITS if what.barge_in else "", speech) if items else ""
-    if speech:
-        request = run.request("listen")
-        run.local["listening"] = request
-        run.put(Listen(request, run.state.language, what.phrases, what.speech_digits, what.timeout))
+    if what.barge_in or not run.local["playing"]:
+        _listen(run, what)
     if not run.local["playing"]:
         run.wait(what.timeout)
     return None
+
+
+def _hears(run: Run, what: Gathering) -> bool:
+    language = run.state.language
+    known = {"*", language, language.split("-")[0]} & set(run.call.spoken)
+    return bool(what.phrases or what.speech_digits) and bool(known) and not run.state.deaf
+
+
+def _listen(run: Run, what: Gathering) -> None:
+    if not _hears(run, what):
+        return
+    request = run.request("listen")
+    run.local["listening"] = request
+    run.put(Listen(request, run.state.language, what.phrases, what.speech_digits, what.speech_pause, what.max_speech))
 
 
 def feed(run: Run, what: Gathering, event: Input) -> Gathered | None:
@@ -86,7 +107,13 @@ def feed(run: Run, what: Gathering, event: Input) -> Gathered | None:
     if isinstance(event, PlayFinished):
         if event.request == run.local.get("playing"):
             run.local["playing"] = ""
-            run.wait(what.timeout)
+            if not run.local["speaking"]:
+                run.wait(what.timeout)
+            if not what.barge_in:
+                _listen(run, what)
+        return None
+    if isinstance(event, SpeechStarted):
+        _let_speak(run, what, event.request)
         return None
     if isinstance(event, Recognised):
         run.state.deaf = run.state.deaf or bool(event.failure)
@@ -139,15 +166,32 @@ def _may_grow(what: Gathering, digits: str) -> bool:
     return any(what.judge(digits + more) != "wrong" for more in "0123456789*#" if more not in what.terminators)
 
 
+def _let_speak(run: Run, what: Gathering, request: str) -> None:
+    if request == run.local.get("listening"):
+        run.local["speaking"] = True
+        _stop_prompt(run)
+        run.wait(what.max_speech + RECOGNITION_SECONDS)
+
+
+def _stop_prompt(run: Run) -> None:
+    playing, run.local["playing"] = run.local["playing"], ""
+    if playing and run.state.open.pop(playing, None):
+        run.put(StopPlay(playing))
+
+
 def _take_speech(run: Run, what: Gathering, event: Recognised) -> Gathered | None:
     if event.request != run.local.get("listening"):
         return None
     run.local["listening"] = ""
-    if event.failure or not event.text or run.local["digits"]:
+    run.local["speaking"] = False
+    if event.failure:
+        if not run.local["playing"]:
+            run.wait(what.timeout)
         return None
-    playing, run.local["playing"] = run.local["playing"], ""
-    if playing and run.state.open.pop(playing, None):
-        run.put(StopPlay(playing))
+    _stop_prompt(run)
+    run.put(SpeechHeard(run.step.node, MASK if run.state.secure and event.text else event.text, event.confidence))
+    if not event.text:
+        return Gathered("speech", complete=False)
     if what.speech_digits:
         digits = read_spoken_digits(event.text)
         return Gathered("digits", digits, bool(digits) and what.judge(digits) == "complete")
@@ -165,6 +209,7 @@ def _take_silence(run: Run, what: Gathering) -> Gathered:
 
 def _stop_listening(run: Run) -> None:
     listening, run.local["listening"] = run.local["listening"], ""
+    run.local["speaking"] = False
     if listening and run.state.open.pop(listening, None):
         run.put(StopListening(listening))
 

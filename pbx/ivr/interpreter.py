@@ -87,7 +87,7 @@ class Interpreter:
         if request:
             if request not in run.state.open:
                 return []
-            if not (isinstance(event, m.QueueResult | m.DialResult) and _is_news(event)):
+            if not _is_news(event):
                 del run.state.open[request]
         if isinstance(event, m.Digit):
             if event.digit not in m.ALL_DIGITS or len(event.digit) != 1 or run.state.gone:
@@ -365,7 +365,8 @@ class Interpreter:
         run.put(ended)
 
 
-def _is_news(event: m.QueueResult | m.DialResult) -> bool:
-    """``answered`` only tells that they talk; the request stays open until they are done."""
-    status = event.result if isinstance(event, m.QueueResult) else event.status
-    return status == "answered"
+def _is_news(event: m.Input) -> bool:
+    """What leaves the request open: ``answered`` only tells that they talk, speech that began is not over."""
+    if isinstance(event, m.QueueResult):
+        return event.result == "answered"
+    return isinstance(event, m.SpeechStarted) or (isinstance(event, m.DialResult) and event.status == "answered")

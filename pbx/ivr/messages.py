@@ -32,8 +32,9 @@ class CallFacts(msgspec.Struct, frozen=True, kw_only=True):
     """Preferred language of the caller when known (``en``, ``zh``); empty: the flow's default."""
     wall: datetime | None = None
     """When the call came, an aware time in the organisation's time zone; ``start`` may give it instead."""
-    speech: bool = False
-    """Whether there is a recogniser; without one nothing is listened for, and noise does not cut prompts short."""
+    spoken: tuple[str, ...] = ()
+    """Languages there is a recogniser for, ``*``: all. In others nothing is listened for, and noise does not cut
+    prompts short."""
     data: dict[str, Any] = {}
     """What came with the call: SIP headers an admin lets through, data of a transfer, results of an earlier flow."""
 
@@ -75,9 +76,10 @@ class StopPlay(Output, frozen=True):
 
 
 class Listen(Output, frozen=True):
-    """Recognise speech until an answer, :class:`StopListening` or ``timeout`` seconds of silence.
+    """Recognise the next thing the caller says, until then or :class:`StopListening`.
 
-    Answer: :class:`Recognised`.
+    Answers: :class:`SpeechStarted` when he begins to speak, and :class:`Recognised`. One who says nothing is the
+    flow's business.
     """
 
     request: str
@@ -86,7 +88,10 @@ class Listen(Output, frozen=True):
     """The grammar: what may be said. Empty with ``digits``."""
     digits: bool = False
     """Free digits are expected."""
-    timeout: float = 5.0
+    pause: float = 1.0
+    """So many seconds of quiet end what he says."""
+    most: float = 15.0
+    """Seconds after which he is cut off."""
 
 
 class StopListening(Output, frozen=True):
@@ -357,6 +362,15 @@ class DigitsCollected(Output, frozen=True):
     secure: bool = False
 
 
+class SpeechHeard(Output, frozen=True):
+    """What the recogniser made of something the caller said; for the log."""
+
+    node: str
+    text: str
+    """Empty: nothing understood; ``***`` where the node is secure."""
+    confidence: float
+
+
 class Fault(Output, frozen=True):
     """The flow met an error at run time (an expression on wrong data, a step limit); for the log."""
 
@@ -409,6 +423,12 @@ class PlayFinished(Input, frozen=True):
     request: str
     reason: Literal["completed", "digit", "speech", "stopped", "replaced", "closed", "failed"] = "completed"
     detail: str = ""
+
+
+class SpeechStarted(Input, frozen=True):
+    """The caller began to speak; :class:`Recognised` follows when he has spoken."""
+
+    request: str
 
 
 class Recognised(Input, frozen=True):
@@ -518,6 +538,7 @@ AnyInput = (
     Answered
     | Digit
     | PlayFinished
+    | SpeechStarted
     | Recognised
     | CalendarChecked
     | QueueResult

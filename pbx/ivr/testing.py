@@ -79,7 +79,7 @@ class Stage:
             caller=case.caller,
             called=case.called,
             language=case.language,
-            speech=True,
+            spoken=("*",),
             data=case.call_data,
         )
         self.machine = Interpreter(flow, call, SeededIds(1), lambda *step: self.record.steps.add(step))
@@ -164,10 +164,14 @@ class Stage:
         self.advance(self.now + seconds)
 
     def do_say(self, text: str) -> None:
-        self.answer("listen", lambda request: m.Recognised(request, text))
+        self.utter(text, 1.0)
 
     def do_mumble(self, _: bool) -> None:
-        self.answer("listen", lambda request: m.Recognised(request, "", 0.0))
+        self.utter("", 0.0)
+
+    def utter(self, text: str, confidence: float) -> None:
+        self.answer("listen", m.SpeechStarted, keep=True)
+        self.answer("listen", lambda request: m.Recognised(request, text, confidence))
 
     def do_speak(self, seconds: float) -> None:
         while self.playing is not None and not self.machine.ended:

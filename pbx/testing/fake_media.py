@@ -47,6 +47,8 @@ class FakeMedia:
             media.MarkRecording: self._known_recording,
             media.SendDigits: self._known_leg,
             media.TakeSnapshot: self._take_snapshot,
+            media.StartListening: self._known_leg,
+            media.StopListening: self._known_leg,
         }
 
     def welcome(self) -> media.Welcome:
@@ -103,7 +105,9 @@ class FakeMedia:
         self.legs[command.leg] = command
         return None
 
-    def _known_leg(self, command: media.SendDigits) -> media.AnyReply | None:
+    def _known_leg(
+        self, command: media.SendDigits | media.StartListening | media.StopListening
+    ) -> media.AnyReply | None:
         return None if command.leg in self.legs else self._unknown(command, f"leg {command.leg}")
 
     def _close(self, command: media.CloseLeg) -> media.AnyReply | None:

@@ -101,8 +101,9 @@ async def open_office(
     *flows: str,
     closed: bool = False,
     change: Mapping[str, str] | None = None,
+    configure: Callable[[Any], None] = lambda tandem: None,
 ) -> AsyncIterator[Office]:
-    """Start a server; ``change``: texts in the first flow's file to replace."""
+    """Start a server; ``change``: texts in the first flow's file to replace, ``configure``: changes ``tandem.yaml``."""
     monkeypatch.setenv("TANDEM_HOME", str(folder / "data"))
     shutil.copytree(stage.REPOSITORY / "ivr_flows", folder / "ivr_flows")
     for old, new in (change or {}).items():
@@ -113,7 +114,11 @@ async def open_office(
     tones = record_tones(folder / "ivr_flows", flows)
     config = stage.build(folder)
     yaml = YAML()
-    edits = {"tandem": _use_flows, "routes": _add_routes, **({"calendars": _close} if closed else {})}
+    edits = {
+        "tandem": lambda data, folder: configure(_use_flows(data, folder)),
+        "routes": _add_routes,
+        **({"calendars": _close} if closed else {}),
+    }
     for name, edit in edits.items():
         data = yaml.load(config / f"{name}.yaml")
         edit(data, folder)
@@ -128,8 +133,9 @@ async def open_office(
         await server.stop("the test is over")
 
 
-def _use_flows(data: Any, folder: Path) -> None:
+def _use_flows(data: Any, folder: Path) -> Any:
     data["flows"] = str(folder / "ivr_flows")
+    return data
 
 
 def _add_routes(data: Any, folder: Path) -> None:
@@ -154,18 +160,21 @@ async def until(condition: Callable[[], bool], seconds: float) -> bool:
 
 
 class Caller:
-    """One call through the trunk."""
+    """One call through the trunk; ``hz``: the tone it speaks all the time, 0 for a quiet caller."""
 
     def __init__(
         self, office: Office, name: str = "caller", *, address: str = stage.CALLER_ADDRESS, hz: float = SPOKEN_HZ
     ) -> None:
         self.office = office
         self.file = office.folder / f"{name}-0.wav"
-        write_tone(office.folder / f"{name}.wav", hz)
+        speak = office.folder / f"{name}.wav"
+        if hz:
+            write_tone(speak, hz)
         self.phone = Phone(
             name,
             *("--user", "13912345678", "--address", address, "--codecs", "PCMA"),
-            *("--speak", str(office.folder / f"{name}.wav"), "--record", str(office.folder / f"{name}-%d.wav")),
+            *(("--speak", str(speak)) if hz else ()),
+            *("--record", str(office.folder / f"{name}-%d.wav")),
         )
         self.position = 0
 
@@ -213,6 +222,10 @@ class Caller:
 
     async def press(self, digits: str) -> None:
         self.phone.do("digits", digits=digits)
+
+    def say(self, file: Path) -> None:
+        """Speak a recording once."""
+        self.phone.do("say", file=str(file))
 
     async def ended(self, seconds: float = 20.0) -> None:
         """Until the other side hangs up."""

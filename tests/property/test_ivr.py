@@ -147,7 +147,7 @@ events = st.lists(
 @given(flows, events)
 def test_hang_up_anywhere_leaves_nothing_behind(nodes: list[list[str]], happenings: list[tuple[str, Any]]) -> None:
     flow = build(nodes)
-    machine = Interpreter(flow, m.CallFacts(call="c", caller="13800138000", speech=True), SeededIds(3))
+    machine = Interpreter(flow, m.CallFacts(call="c", caller="13800138000", spoken=("*",)), SeededIds(3))
     ledger, now, old = Ledger(), 10.0, ""
     ledger.take(machine.start(now, WALL))
     for number, (what, value) in enumerate(happenings):
@@ -249,7 +249,7 @@ def test_a_flow_that_lint_passes_never_faults_for_want_of_a_variable_or_a_way_ou
         word in told for word in ("is never set", "is not set on every way", "without ever waiting", "no way leads")
     ):
         return
-    machine = Interpreter(flow, m.CallFacts(call="c", caller="13800138000", speech=True), SeededIds(5))
+    machine = Interpreter(flow, m.CallFacts(call="c", caller="13800138000", spoken=("*",)), SeededIds(5))
     outputs, now = machine.start(0.0, WALL), 0.0
     for what, value in happenings:
         now += 0.1

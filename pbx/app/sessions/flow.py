@@ -33,6 +33,8 @@ class FlowSession(Session, kw_only=True):
     recording_path: str = ""
     recording_since: float = 0.0
     stop_digits: str = ""
+    listening: ivr.Listen | None = None
+    """What the gateway listens for on the anchor."""
     secure: bool = False
     state: dict[str, Any] = {}
 

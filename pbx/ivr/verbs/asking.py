@@ -32,6 +32,15 @@ class AskingOptions(VerbOptions):
     no_match: Failure | None = described(None, "When the answer is not one of those expected.", "输入不符时的处理。")
 
 
+class SpokenOptions(AskingOptions):
+    """Options of the verbs that may be answered by speech."""
+
+    speech_pause: Seconds = described(
+        1.0, "So much quiet ends what the caller says.", "静默这么久即视为说完。", ge=0.4, le=5
+    )
+    max_speech: Seconds = described(15.0, "A caller who speaks longer is cut off.", "说话时长上限。", ge=1, le=60)
+
+
 def ask(run: Run, options: AskingOptions, what: Gathering) -> Gathered | None:
     """The first time."""
     run.local["attempt"] = 1

@@ -11,7 +11,7 @@ from pbx.ivr.gathering import Gathered, Gathering, begin, judge_keys, judge_leng
 from pbx.ivr.messages import MASK, DigitsCollected, Input
 from pbx.ivr.options import Digits, OptionModel, Pattern, Prompt, Variable, described
 from pbx.ivr.run import Outcome, Run
-from pbx.ivr.verbs.asking import AskingOptions, ask, ask_again, failure_branches, hear
+from pbx.ivr.verbs.asking import SpokenOptions, ask, ask_again, failure_branches, hear
 from pbx.ivr.verbs.base import Branch, Verb
 
 
@@ -25,7 +25,7 @@ class Confirm(OptionModel):
     no: Digits = described("2", "Digit that starts again.", "重新输入键。")
 
 
-class CollectOptions(AskingOptions):
+class CollectOptions(SpokenOptions):
     into: Variable = described(..., "Variable that takes the digits, as text.", "保存按键的变量（文本）。")
     length: int | None = described(None, "Exactly so many digits.", "固定位数。", ge=1, le=32)
     least: int = described(1, "At least so many.", "最少位数。", ge=1, le=32, alias="min")
@@ -97,6 +97,8 @@ bye:
             terminators=options.terminators,
             barge_in=options.barge_in,
             speech_digits=options.speech and not self._is_secure(run, options),
+            speech_pause=options.speech_pause,
+            max_speech=options.max_speech,
         )
 
     def _confirmation(self, options: CollectOptions) -> Gathering:

@@ -10,11 +10,11 @@ from pbx.ivr.gathering import Gathered, Gathering, judge_keys
 from pbx.ivr.messages import DigitsCollected, Input
 from pbx.ivr.options import TargetField, Variable, described
 from pbx.ivr.run import Outcome, Run
-from pbx.ivr.verbs.asking import AskingOptions, ask, ask_again, failure_branches, hear
+from pbx.ivr.verbs.asking import SpokenOptions, ask, ask_again, failure_branches, hear
 from pbx.ivr.verbs.base import Branch, Verb
 
 
-class MenuOptions(AskingOptions):
+class MenuOptions(SpokenOptions):
     choices: dict[str, TargetField] = described(
         ..., "Digits to where they lead.", "按键与去向。", min_length=1, max_length=100
     )
@@ -71,6 +71,8 @@ bye:
             between=options.between,
             barge_in=options.barge_in,
             phrases=phrases,
+            speech_pause=options.speech_pause,
+            max_speech=options.max_speech,
         )
 
     def enter(self, run: Run, options: MenuOptions) -> Outcome:
@@ -95,7 +97,7 @@ bye:
 
     def _key(self, options: MenuOptions, got: Gathered) -> str | None:
         if got.kind == "speech":
-            return find_said(options, got.value)
+            return find_said(options, got.value) if got.value else None
         return got.value if got.value in options.choices else None
 
     def branches(self, options: MenuOptions) -> Iterator[Branch]:

@@ -297,6 +297,7 @@ async def test_every_request_is_answered_and_notices_are_tried_again(shop: Path)
         Fetching(hosts=("h",), failures=100),
         {"shop": Source(name="shop", file=shop)},
         Notices(sms=Service(url="http://sms/send", token=SecretSource(env="T"), sender="10086")),
+        {},
         answer=lambda call, event: answers.put_nowait((call, event)),
         tell=lambda level, words, details: told.append(words),
         reveal=lambda secret: "the-token",

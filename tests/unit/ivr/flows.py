@@ -31,7 +31,7 @@ class Driver:
 
     def __init__(self, flow: Flow | str, **call: Any) -> None:
         self.flow = make_flow(flow) if isinstance(flow, str) else flow
-        facts = m.CallFacts(**{"call": "c1", "caller": "13800138000", "speech": True, **call})
+        facts = m.CallFacts(**{"call": "c1", "caller": "13800138000", "spoken": ("*",), **call})
         self.machine = Interpreter(self.flow, facts, SeededIds(7))
         self.now = 100.0
         self.all: list[m.Output] = []

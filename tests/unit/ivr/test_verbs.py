@@ -225,6 +225,54 @@ def test_menu_by_speech() -> None:
     assert d.find(m.Play).names == ("sorry", "welcome")
 
 
+def spoken_menu(more: str = "") -> Driver:
+    return Driver(
+        "start:\n  - menu: {prompt: welcome, choices: {1: a}, speech: {1: [sales]}, "
+        + more
+        + ASK
+        + "}\na:\n  - hangup"
+        + BYE
+    )
+
+
+def test_one_who_speaks_is_let_finish() -> None:
+    """The clock for somebody who does nothing stands still until the recogniser has answered, or should have."""
+    d = spoken_menu("max_speech: 8s, ").start()
+    listen = d.find(m.Listen)
+    assert (listen.pause, listen.most) == (1.0, 8.0)
+    d.give(m.PlayFinished(d.find(m.Play).request, "speech")).give(m.SpeechStarted(listen.request))
+    assert d.wait(7.0).last == []
+    assert d.give(m.Recognised(listen.request, "sales", 0.8)).path == ["start", "a"]
+    assert d.find(m.SpeechHeard) == m.SpeechHeard("start", "sales", 0.8)
+    lost = spoken_menu("max_speech: 8s, ").start()
+    lost.give(m.SpeechStarted(lost.find(m.Listen).request))
+    assert lost.wait(19.9).last == []
+    assert m.StopListening(lost.every(m.Listen)[0].request) in lost.wait(0.1).last
+
+
+def test_speech_stops_the_prompt_only_where_it_may() -> None:
+    d = spoken_menu().start()
+    d.give(m.SpeechStarted(d.find(m.Listen).request))
+    assert m.StopPlay(d.find(m.Play).request) in d.last
+    closed = spoken_menu("barge_in: off, ").start()
+    assert closed.every(m.Listen) == [] and not closed.find(m.Play).stop_on_speech
+    assert len(closed.played().every(m.Listen)) == 1
+
+
+def test_speech_that_is_not_understood_is_no_match() -> None:
+    d = spoken_menu().start()
+    request = d.find(m.Listen).request
+    d.give(m.SpeechStarted(request)).give(m.Recognised(request, "", 0.1))
+    assert d.find(m.Play).names == ("sorry", "welcome")
+    assert len(d.every(m.Listen)) == 2
+
+
+def test_in_a_language_without_recogniser_nothing_is_listened_for() -> None:
+    d = Driver(spoken_menu().flow, spoken=("zh",)).start()
+    assert d.every(m.Listen) == []
+    assert len(Driver(spoken_menu().flow, spoken=("en",), language="en-GB").start().every(m.Listen)) == 1
+
+
 def test_menu_listens_no_more_once_a_digit_came() -> None:
     menu = (
         "start:\n  - menu: {prompt: welcome, choices: {12: a}, speech: {12: [sales]}, "
@@ -242,7 +290,7 @@ def test_without_a_recogniser_noise_does_not_cut_prompts() -> None:
     menu = (
         "start:\n  - menu: {prompt: welcome, choices: {1: a}, speech: {1: [sales]}, " + ASK + "}\na:\n  - hangup" + BYE
     )
-    d = Driver(make_flow(menu), speech=False).start()
+    d = Driver(make_flow(menu), spoken=()).start()
     assert d.every(m.Listen) == []
     assert not d.find(m.Play).stop_on_speech
 
@@ -253,6 +301,7 @@ def test_recogniser_that_failed_is_not_asked_again() -> None:
     )
     d = Driver(menu).start()
     d.give(m.Recognised(d.find(m.Listen).request, failure="away")).played().wait(5)
+    assert d.every(m.SpeechHeard) == []
     assert d.find(m.Play).names == ("sorry", "welcome")
     assert not d.find(m.Play).stop_on_speech
     assert len(d.every(m.Listen)) == 1
