@@ -1,0 +1,1 @@
+"""A leg's decoded audio for the control side: for the engine alone."""
