@@ -321,6 +321,7 @@ class Server:
                 session_expires=int(sip.session_timer.expires) if sip.session_timer.enabled else 0,
                 min_se=int(sip.session_timer.minimum),
                 reliable_provisionals=sip.reliable_provisional != "off",
+                session_id=sip.session_id,
                 tcp_above_bytes=sip.udp_switch_bytes,
                 retry_after=int(configuration.drain.retry_after),
             ),

@@ -113,6 +113,7 @@ class LegControl:
         leg.address = self._ex.settings.media_address(leg.address, leg.peer)
         if not launch.late_offer:
             leg.local_sdp = self._make_offer(leg, self._preferred(call, leg))
+        quirks = self._ex.settings.quirks_of(leg.device)
         self._ex.log(facts.Originated(call=call.id, leg=leg.id, device=leg.device, called=leg.number, agent=leg.agent))
         self._ex.sip(
             commands.Invite(
@@ -126,6 +127,11 @@ class LegControl:
                 headers=launch.headers,
                 credentials=launch.credentials,
                 timeout=launch.timeout,
+                # A call that came in with its last hop is refused by the stack: there is always one to take off.
+                max_forwards=call.max_forwards - 1 if call.max_forwards else self._ex.settings.max_forwards,
+                session_id=call.session_id,
+                reliable=quirks.reliable_provisional,
+                update=quirks.update,
             )
         )
 
@@ -230,7 +236,10 @@ class LegControl:
             if not leg.answer_sent and not self._negotiate(leg, media_from.codec):
                 return
             leg.state = "alerting"
-            self._ex.sip(commands.Progress(leg=leg.id, status=183, sdp=leg.local_sdp))
+            quirks = self._ex.settings.quirks_of(leg.device)
+            self._ex.sip(
+                commands.Progress(leg=leg.id, status=183, sdp=leg.local_sdp, reliable=quirks.reliable_provisional)
+            )
         elif leg.state == "offered":
             leg.state = "alerting"
             self._ex.sip(commands.Progress(leg=leg.id, status=status))
@@ -244,7 +253,8 @@ class LegControl:
             leg.local_sdp = self._make_offer(leg, media_from.codec if media_from else "")
         elif not leg.answer_sent and not self._negotiate(leg, media_from.codec if media_from else ""):
             return
-        self._ex.sip(commands.Accept(leg=leg.id, sdp=leg.local_sdp))
+        update = self._ex.settings.quirks_of(leg.device).update
+        self._ex.sip(commands.Accept(leg=leg.id, sdp=leg.local_sdp, update=update))
         if not call.answered_at:
             call.answered_at = self._ex.wall
         self._connected(call, leg)

@@ -21,7 +21,7 @@ from pbx.core.destination import HANGUP_CAUSES, Destination, parse_destination
 from pbx.events import catalogue as facts
 from pbx.sip.commands import Hangup
 from pbx.sip.events import IncomingCall
-from pbx.sip.party import Party, read_party
+from pbx.sip.party import Party, read_party, read_session_id
 
 if TYPE_CHECKING:
     from pbx.app.exchange import Exchange
@@ -164,6 +164,8 @@ class Router:
             data=data,
             gateway=ex.media.choose(),
             started_at=ex.wall,
+            max_forwards=event.max_forwards,
+            session_id=read_session_id(event.request.headers),
         )
         ex.calls[call.id] = call
         return call

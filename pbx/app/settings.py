@@ -11,7 +11,9 @@ from typing import Literal
 from media.protocol import Music
 from pbx.call.negotiation import MediaChoice
 from pbx.call.routing import CalendarState, NumberPlan
-from pbx.config.model import CallerClass, Configuration, RecordingPolicy, SecretSource, state_at
+from pbx.config.model import CallerClass, Configuration, Quirks, RecordingPolicy, SecretSource, state_at
+
+_NO_QUIRKS = Quirks()
 
 
 class Settings:
@@ -38,6 +40,7 @@ class Settings:
         self.tone_country = self.country.lower()
         self.language = configuration.locale.language
         self.hold_music = "default"
+        self.max_forwards = configuration.sip.max_forwards
         self.reveal = reveal
         """Gives the secret behind a source; raises KeyError for one that is not of this configuration."""
         self._overrides: dict[str, CalendarState] = {}
@@ -65,6 +68,12 @@ class Settings:
             )
             self._choices[device] = choice
         return choice
+
+    def quirks_of(self, device: str) -> Quirks:
+        """What has to be minded with ``device``; phones have no quirks of their own."""
+        kind, _, name = device.partition(":")
+        trunk = self.configuration.trunks.get(name) if kind == "trunk" else None
+        return trunk.quirks if trunk is not None else _NO_QUIRKS
 
     def music(self, name: str) -> Music:
         entry = self.configuration.music.get(name) or self.configuration.music.get("default")

@@ -127,6 +127,10 @@ class Call(msgspec.Struct, kw_only=True):
     """How often it was forwarded or overflowed."""
     route: str = ""
     """Rule that routed it."""
+    max_forwards: int = 0
+    """Hops left when it came to us (RFC 3261 section 16.6); 0: it began here."""
+    session_id: str = ""
+    """The caller's UUID in Session-ID (RFC 7989), 32 hexadecimal digits; empty: none came."""
     priority: int = 0
     entries: int = 0
     """How often it entered a queue."""

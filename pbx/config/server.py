@@ -135,6 +135,10 @@ class Sip(Model):
     """Refreshing of established calls."""
     reliable_provisional: Literal["off", "supported", "required"] = "supported"
     """100rel (RFC 3262): never, when the peer wants it, or only so."""
+    session_id: bool = True
+    """Send Session-ID (RFC 7989) in all messages of a call, so that it can be followed through other exchanges."""
+    max_forwards: Annotated[int, Field(ge=2, le=255)] = 70
+    """Exchanges that a call of ours may pass; a call that is carried on has what it came with, less one."""
     registration_minimum: Seconds = 60.0
     """Shortest lifetime of a registration; shorter ones are answered 423."""
     registration_maximum: Seconds = 3600.0

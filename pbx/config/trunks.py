@@ -164,6 +164,10 @@ class Quirks(Model):
     """Add user=phone to URIs."""
     late_offer: bool = False
     """Send INVITE without SDP."""
+    reliable_provisional: bool = True
+    """Offer 100rel (RFC 3262) and send reliable provisional responses; no: only where the provider requires them."""
+    update: bool = True
+    """Send UPDATE (RFC 3311) where the provider allows it; no: always re-INVITE."""
 
 
 class Trunk(Model):

@@ -71,7 +71,6 @@ def read_party(
     if number.lower() in _ANONYMOUS:
         number, private = "", True
     diverted = read_diversions(headers) if trusted else ()
-    match = _SESSION_ID.match(headers.get("Session-ID") or "")
     return Party(
         number=number,
         name="" if number == "" else caller.name,
@@ -80,8 +79,15 @@ def read_party(
         called=_find_called(request, called_from if trusted else "request_uri", diverted),
         diverted=diverted,
         user_data=read_user_data(headers),
-        session_id=match[1].lower() if match else "",
+        session_id=read_session_id(headers),
     )
+
+
+def read_session_id(headers: Headers) -> str:
+    """The sender's UUID of a Session-ID header (RFC 7989), 32 hexadecimal digits; empty where there is none."""
+    match = _SESSION_ID.match(headers.get("Session-ID") or "")
+    # Nothing but zeros is the nil UUID: the sender knows none (section 5).
+    return match[1].lower() if match and match[1].strip("0") else ""
 
 
 def user_of(uri: str) -> str:
