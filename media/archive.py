@@ -40,11 +40,14 @@ def compress_recording(path: Path, target: Target, *, keep: bool = False) -> Pat
     final = path.with_suffix(extension)
     temporary = ""
     try:
-        descriptor, temporary = tempfile.mkstemp(prefix=f".{final.name}.", suffix=".part", dir=path.parent)
+        descriptor, temporary = tempfile.mkstemp(prefix=f".{final.name}.", suffix=".archiving", dir=path.parent)
         os.close(descriptor)
         frames = _convert(path, Path(temporary), kind, subtype)
         _verify(path, Path(temporary), frames, exact=target == "flac")
-        os.chmod(temporary, path.stat().st_mode & 0o777)
+        status = path.stat()
+        os.chmod(temporary, status.st_mode & 0o777)
+        # Its age is the recording's: retention counts from the call.
+        os.utime(temporary, (status.st_atime, status.st_mtime))
         _write_sidecar(path, Path(temporary), final, target)
         wav.publish(Path(temporary), final)
     except (OSError, soundfile.SoundFileError) as error:

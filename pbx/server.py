@@ -14,6 +14,7 @@ from pathlib import Path
 import msgspec
 import structlog
 
+from pbx.adapters.archivist import Archivist
 from pbx.adapters.backend import HttpBackend
 from pbx.adapters.configured import (
     list_max_contacts,
@@ -96,6 +97,7 @@ class Server:
         self.services: FlowServices
         self.webhooks: Webhooks
         self.housekeeper: Housekeeper
+        self.archivist: Archivist
         self._ready = False
         self.http: HttpServer | None = None
         self._reloading = asyncio.Lock()
@@ -164,6 +166,7 @@ class Server:
         self.services = self._make_services(configuration, secrets)
         runtime.on_fetch = self.services.handle
         self.webhooks = Webhooks()
+        self.archivist = Archivist(state=runtime.state)
         self.housekeeper = Housekeeper(
             wall=time.time, delete_records=lambda before: delete_before(self.log.engine, before)
         )
@@ -234,6 +237,7 @@ class Server:
         self.desk.save_live()
         await self.desk.stop()
         await self.housekeeper.stop()
+        await self.archivist.stop()
         await self.webhooks.close()
         await self.services.close()
         for link in self._links.values():
@@ -465,6 +469,10 @@ class Server:
             configuration.recording.retention_days,
             configuration.storage.event_retention,
         )
+        recording = configuration.recording
+        self.archivist.configure(
+            configuration.recording_folder().absolute(), recording.archive, recording.archive_at_once
+        )
 
     def _remember_edge(self, data: Path, epoch: float) -> None:
         """Bans and what outside calls cost today survive a restart."""
@@ -483,6 +491,7 @@ class Server:
     def _durable(self, lines: Sequence[Durable]) -> None:
         self.desk.publish(lines)
         self.webhooks.publish(line for line, _ in lines)
+        self.archivist.publish(record.event for _, record in lines)
         self.backend.note_durable(lines[-1][0].seq)
 
     def _storage_alarm(self, alarm: StorageAlarm) -> None:

@@ -18,6 +18,8 @@ DAY_S = 86400.0
 BATCH = 500
 """Files deleted at a time, so that a large clean-up does not keep the disk from the recorders."""
 
+RECORDINGS = (".wav", ".flac", ".opus")
+
 log = structlog.get_logger()
 
 
@@ -102,7 +104,7 @@ def _find_older(root: Path, before: float) -> Iterator[Path]:
         folders.sort()
         for name in sorted(files):
             path = Path(folder, name)
-            if name.endswith(".wav") and not name.startswith("."):
+            if name.endswith(RECORDINGS) and not name.startswith("."):
                 try:
                     if path.stat().st_mtime < before:
                         yield path

@@ -60,6 +60,11 @@ class Recording(Model):
     """Record at the trunk's leg (customer left, all he heard right), at the agent's leg (his view), or both."""
     name: Annotated[str, StringConstraints(min_length=1, max_length=200)] = "{date:%Y/%m/%d}/{time:%H%M%S}-{call}"
     """Path below the root, without the suffix."""
+    archive: Literal["none", "flac", "opus"] = "none"
+    """After the call make the WAV a FLAC (half the size, nothing lost) or Opus (a tenth) with both channels; voice
+    messages stay as they are."""
+    archive_at_once: Annotated[int, Field(ge=1, le=8)] = 1
+    """So many recordings are converted at a time, each by a process of low priority."""
     retention_days: Annotated[int, Field(ge=0)] = 180
     """Recordings older than this are deleted; 0: never."""
     low_watermark: Bytes = 2 * 2**30

@@ -339,6 +339,16 @@ class RecordingCompleted(CallEvent, frozen=True, kw_only=True):
     sha256: str
 
 
+class RecordingArchived(CallEvent, frozen=True, kw_only=True):
+    """The recording is another file now, smaller and verified; the WAV goes when this is on disk."""
+
+    recording: str
+    path: str
+    format: Literal["flac", "opus"]
+    size_bytes: int
+    sha256: str
+
+
 class RecordingFailed(CallEvent, frozen=True, kw_only=True):
     recording: str
     leg: str
@@ -519,6 +529,7 @@ AnyEvent = (
     | RecordingPaused
     | RecordingResumed
     | RecordingCompleted
+    | RecordingArchived
     | RecordingFailed
     | VoicemailLeft
     | MediaQuality

@@ -5,13 +5,13 @@ from __future__ import annotations
 import os
 import socket
 from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import Any, cast
 
 import msgspec
-from sqlalchemy import Connection, Engine, Table, bindparam, delete, select
+from sqlalchemy import Connection, Engine, Table, bindparam, delete, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
-from pbx.events.catalogue import Record
+from pbx.events.catalogue import Record, RecordingArchived
 from pbx.events.folds.cdr import CdrFold
 from pbx.events.folds.detail import CallDetail
 from pbx.events.line import Line, parse_line
@@ -124,9 +124,12 @@ class BatchWriter:
         connection = self._require()
         lines: list[Line] = []
         others: dict[type, list[Any]] = {}
+        archived: list[RecordingArchived] = []
         for write, record in batch:
             if type(write) is Line:
                 lines.append(write)
+                if write.type == RecordingArchived.__name__:
+                    archived.append(cast(RecordingArchived, (record or parse_line(write)).event))
                 if write.seq > self._fold_seq:
                     self._apply((record or parse_line(write),))
             else:
@@ -136,6 +139,8 @@ class BatchWriter:
                 self._insert_events(connection, lines)
             if self._changed:
                 self._put_details(connection, list(self._changed.values()))
+            if archived:
+                self._move_recordings(connection, archived)
             self._put_others(connection, others)
             snapshot_due = self._fold_seq - self._snapshot_seq >= SNAPSHOT_EVERY
             if snapshot_due:
@@ -177,6 +182,18 @@ class BatchWriter:
             connection.execute(t.segments.insert(), segments)
         if recordings := [row for detail in details for row in make_recording_rows(detail)]:
             self._upsert(connection, t.recordings, recordings)
+
+    def _move_recordings(self, connection: Connection, archived: list[RecordingArchived]) -> None:
+        """Long after its call, when the fold has let go of it, a recording becomes another file."""
+        connection.execute(
+            update(t.recordings)
+            .where(t.recordings.c.recording == bindparam("of_recording"))
+            .values(path=bindparam("to_path"), size_bytes=bindparam("size"), sha256=bindparam("hash")),
+            [
+                {"of_recording": fact.recording, "to_path": fact.path, "size": fact.size_bytes, "hash": fact.sha256}
+                for fact in archived
+            ],
+        )
 
     def _put_others(self, connection: Connection, others: dict[type, list[Any]]) -> None:
         if checkpoints := others.get(PutCheckpoint):

@@ -19,6 +19,7 @@ from .access import ActorOf, Administrator, BackendOf, Listener, get_scope, list
 from .answer import answer
 
 router = APIRouter(prefix="/api", tags=["history"])
+MEDIA_TYPES = {".wav": "audio/wav", ".flac": "audio/flac", ".opus": "audio/ogg"}
 AUDIT_AGAIN_S = 600.0
 """A player asks for a file in many pieces: one entry for each user and recording in so long."""
 
@@ -113,14 +114,21 @@ async def read_recording(recording: str, actor: Listener, backend: BackendOf) ->
 
 @router.get("/recordings/{recording}/audio", response_class=FileResponse)
 async def download_recording(recording: str, actor: Listener, backend: BackendOf) -> Response:
-    """The WAV file, whole or by ranges. Who listened is in the audit trail before the first byte is sent."""
+    """The audio (WAV, or the FLAC or Opus it was made into), whole or by ranges.
+
+    Who listened is in the audit trail before the first byte is sent."""
     found = await find_recording(backend, recording, list_visible(backend, actor))
     root = backend.recordings_root.resolve()
     path = (root / str(found["path"])).resolve()
     if not path.is_relative_to(root) or not await asyncio.to_thread(path.is_file):
         raise HTTPException(404, "the file of this recording is not there (any more)")
     await note_listening(backend, actor.user, found)
-    return FileResponse(path, media_type="audio/wav", filename=Path(path).name, content_disposition_type="inline")
+    return FileResponse(
+        path,
+        media_type=MEDIA_TYPES.get(path.suffix, "audio/wav"),
+        filename=Path(path).name,
+        content_disposition_type="inline",
+    )
 
 
 async def find_recording(backend: Backend, recording: str, visible: Sequence[str] | None) -> dict[str, Any]:

@@ -283,6 +283,12 @@ class CdrFold:
         recording.sha256 = event.sha256
         self._touch(self._find(event.call))
 
+    def _on_recording_archived(self, at: float, event: e.RecordingArchived) -> None:
+        recording = self._find_recording(event)
+        if recording is not None:
+            recording.path, recording.size_bytes, recording.sha256 = event.path, event.size_bytes, event.sha256
+            self._touch(self._find(event.call))
+
     def _on_recording_failed(self, at: float, event: e.RecordingFailed) -> None:
         recording = self._find_recording(event)
         if recording is None:
@@ -404,6 +410,7 @@ _HANDLERS: dict[type, Callable[[CdrFold, float, Any], None]] = {
     e.RecordingPaused: CdrFold._on_recording_paused,
     e.RecordingResumed: CdrFold._on_recording_resumed,
     e.RecordingCompleted: CdrFold._on_recording_completed,
+    e.RecordingArchived: CdrFold._on_recording_archived,
     e.RecordingFailed: CdrFold._on_recording_failed,
     e.VoicemailLeft: CdrFold._on_voicemail,
     e.ServerStarted: CdrFold._on_server_started,

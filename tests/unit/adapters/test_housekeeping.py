@@ -43,6 +43,14 @@ def test_old_recordings_go_with_sidecar_and_empty_folders(tmp_path: Path) -> Non
     ]
 
 
+@pytest.mark.parametrize("suffix", ["flac", "opus"])
+def test_archives_have_the_same_time(tmp_path: Path, suffix: str) -> None:
+    record(tmp_path, f"2001/08/01/a.{suffix}", 40)
+    record(tmp_path, f"2001/09/01/b.{suffix}", 5)
+    assert delete_older(tmp_path, NOW - 10 * DAY_S, 10) == 1
+    assert names(tmp_path)[-1] == f"2001/09/01/b.{suffix}.json"
+
+
 def test_at_most_so_many_at_a_time(tmp_path: Path) -> None:
     for number in range(5):
         record(tmp_path, f"day/{number}.wav", 30)

@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
+from pbx.events.catalogue import Record, RecordingArchived
 from pbx.storage.event_log import EventLog
 from pbx.storage.records import CdrFilter, Records
 from pbx.testing.scenarios import make_history
@@ -79,6 +80,24 @@ def test_recordings_of_calls(records: Records) -> None:
     assert len(page.rows) == 30 and {row["queue"] for row in page.rows} == {"sales"}
     (one,) = records.search_recordings(CdrFilter(), call="c1-3").rows
     assert one["recording"] == "c1-3-r"
+
+
+def test_a_recording_moves_into_its_archive(url: str, open_log: OpenLog) -> None:
+    """At once while the call is remembered, and long after."""
+    log = open_log(url)
+    history = make_history(3, agents=1)
+    log.append(history)
+    records = Records(log.engine)
+    for number, later in ((0, 1.0), (1, 30 * 86400.0)):
+        fact = RecordingArchived(
+            call=f"c1-{number}", recording=f"c1-{number}-r", path="x.flac", format="flac", size_bytes=9, sha256="cd"
+        )
+        last = history[-1]
+        log.append([Record(seq=last.seq + 1 + number, at=last.at + later, event=fact)])
+        assert log.flush()
+        found = records.find_recording(fact.recording)
+        assert found is not None
+        assert (found["path"], found["size_bytes"], found["sha256"], found["state"]) == ("x.flac", 9, "cd", "completed")
 
 
 def test_a_record_is_written_again_when_more_is_known(url: str, open_log: OpenLog) -> None:
