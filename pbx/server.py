@@ -43,10 +43,12 @@ from pbx.adapters.runtime import Runtime
 from pbx.adapters.sip_edge import SipEdge
 from pbx.adapters.sip_tls import make_client_context
 from pbx.adapters.transport import SipTransports
+from pbx.adapters.voicemail import VoicemailWorker
 from pbx.adapters.webhooks import Webhooks
 from pbx.app.edge import PlaceGuard, find_places
 from pbx.app.exchange import Exchange
 from pbx.app.switch import Switch
+from pbx.app.voicemail import Voicemail
 from pbx.config.diff import ReloadReport, compare
 from pbx.config.loader import examine
 from pbx.config.model import Configuration
@@ -95,6 +97,7 @@ class Server:
         self.desk: DeskServer
         self.backend: HttpBackend
         self.services: FlowServices
+        self.voicemail: VoicemailWorker
         self.webhooks: Webhooks
         self.housekeeper: Housekeeper
         self.archivist: Archivist
@@ -152,6 +155,7 @@ class Server:
             self.ids,
             epoch=epoch,
             recordings=str(configuration.recording_folder().absolute()),
+            voicemail=str(configuration.voicemail_folder().absolute()),
             gateways=tuple(configuration.gateways),
             seq=self.log.last_seq,
         )
@@ -165,6 +169,8 @@ class Server:
         await self._start_desk(configuration, secrets)
         self.services = self._make_services(configuration, secrets)
         runtime.on_fetch = self.services.handle
+        self.voicemail = VoicemailWorker(configuration.recording_folder().absolute(), self._tell_voicemail)
+        runtime.on_voicemail = self.voicemail.handle
         self.webhooks = Webhooks()
         self.archivist = Archivist(state=runtime.state)
         self.housekeeper = Housekeeper(
@@ -173,6 +179,8 @@ class Server:
         self._configure_chores(configuration, secrets)
         self.housekeeper.start()
         self._restore_bindings(epoch)
+        kept_voicemail = await asyncio.to_thread(self.log.reader.read_voicemail)
+        self._tell_voicemail(lambda voicemail: voicemail.restore(kept_voicemail))
         kept = await asyncio.to_thread(self.log.reader.read_checkpoints)
         known = [call for call in self.desk.hub.live.state.calls]
         runtime.perform(switch.take_over(kept, known, VERSION, runtime.clock()))
@@ -239,6 +247,7 @@ class Server:
         await self.housekeeper.stop()
         await self.archivist.stop()
         await self.webhooks.close()
+        await self.voicemail.close()
         await self.services.close()
         for link in self._links.values():
             await link.stop()
@@ -283,6 +292,7 @@ class Server:
         await asyncio.to_thread(self.users.sync_configuration, make_users(configuration, secrets), time.time())
         self.desk.configure(make_directory(configuration), make_goals(configuration))
         self._configure_chores(configuration, secrets)
+        self.services.configure(configuration.notices, secrets.reveal)
         await asyncio.to_thread(_keep_versions, configuration, flows)
         return ReloadReport(True, tuple(changes))
 
@@ -461,6 +471,10 @@ class Server:
                     exchange.take_sip([output])
 
         self.runtime.perform(self.runtime.switch.do(take, self.runtime.clock()))
+
+    def _tell_voicemail(self, action: Callable[[Voicemail], None]) -> None:
+        switch = self.runtime.switch
+        self.runtime.perform(switch.do(lambda ex: action(ex.voicemail), self.runtime.clock()))
 
     def _configure_chores(self, configuration: Configuration, secrets: Secrets) -> None:
         self.webhooks.configure(configuration.webhooks, secrets.reveal)

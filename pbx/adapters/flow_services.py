@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from pathlib import Path
+from smtplib import SMTPException
 from typing import Any
 
 import httpx
 
 from pbx.adapters.http_fetcher import HttpFetcher
+from pbx.adapters.mail import MailRefused, send_mail, write_mail
 from pbx.adapters.recognition import Recognition
 from pbx.adapters.sql_sources import SqlSources
 from pbx.app.outputs import Fetch, Notify, Query, Recognise
 from pbx.config.base import SecretSource
-from pbx.config.services import Fetching, Notices, Source
+from pbx.config.services import Fetching, Notices, Smtp, Source
 from pbx.config.speech import SpeechRecogniser
 from pbx.ivr.messages import Fetched, QueryResult, Recognised
 
@@ -38,6 +42,7 @@ class FlowServices:
         tell: Tell,
         reveal: Callable[[SecretSource], str],
         clock: Callable[[], float],
+        wall: Callable[[], float] = time.time,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
         transport: httpx.AsyncBaseTransport | None = None,
     ) -> None:
@@ -49,8 +54,13 @@ class FlowServices:
         self._tell = tell
         self._reveal = reveal
         self._sleep = sleep
+        self._wall = wall
         self._tasks: set[asyncio.Task[None]] = set()
         self._waiting_notices = 0
+
+    def configure(self, notices: Notices, reveal: Callable[[SecretSource], str]) -> None:
+        """Notices go this way from now on."""
+        self._notices, self._reveal = notices, reveal
 
     def handle(self, request: Fetch | Query | Recognise | Notify) -> None:
         """Begin; returns at once."""
@@ -104,6 +114,9 @@ class FlowServices:
 
     async def _notify(self, notice: Notify) -> None:
         try:
+            if notice.kind == "email" and self._notices.smtp is not None:
+                await self._mail(self._notices.smtp, notice)
+                return
             service = self._notices.sms if notice.kind == "sms" else self._notices.email
             if service is None:
                 self._tell("error", f"no service for {notice.kind} is configured", {})
@@ -124,3 +137,26 @@ class FlowServices:
             self._tell("error", "a notice could not be sent", details)
         finally:
             self._waiting_notices -= 1
+
+    async def _mail(self, smtp: Smtp, notice: Notify) -> None:
+        password = "" if smtp.password is None else self._reveal(smtp.password)
+        attachment = Path(notice.attachment) if notice.attachment else None
+        reason = ""
+        for attempt in range(self._notices.attempts):
+            if attempt:
+                await self._sleep(min(300.0, 2.0**attempt))
+            try:
+                mail = write_mail(smtp.sender, notice.to, notice.subject, notice.text, attachment, self._wall())
+                await asyncio.to_thread(send_mail, smtp, password, mail, self._notices.timeout)
+                return
+            except FileNotFoundError:
+                # Listened to and deleted before the mail got through: there is nothing to tell any more.
+                return
+            except (MailRefused, ValueError) as error:
+                reason = str(error)
+                break
+            except (OSError, SMTPException) as error:
+                reason = (
+                    f"{type(error).__name__}: {getattr(error, 'strerror', None) or getattr(error, 'smtp_code', '')}"
+                )
+        self._tell("error", "an e-mail could not be sent", {"reason": reason, "server": smtp.host})

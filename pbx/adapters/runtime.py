@@ -10,7 +10,20 @@ import structlog
 
 from media.protocol import AnyEvent, AnyReply, Welcome
 from pbx.adapters.gateway_link import GatewayLink
-from pbx.app.outputs import AnyOutput, Append, Broadcast, Checkpoint, Fetch, Note, Notify, Query, Recognise, ToGateway
+from pbx.app.outputs import (
+    AnyOutput,
+    Append,
+    Broadcast,
+    Checkpoint,
+    Fetch,
+    KeepVoicemail,
+    Note,
+    Notify,
+    Query,
+    Recognise,
+    ToGateway,
+    VoicemailWork,
+)
 from pbx.app.switch import Switch
 from pbx.cti.actor import Actor
 from pbx.cti.commands import AnyCommand, CommandDone
@@ -18,7 +31,7 @@ from pbx.events.catalogue import AnyEvent as Fact
 from pbx.events.catalogue import CallEvent, Record
 from pbx.sip.commands import Flow
 from pbx.sip.events import Dropped, Registered, Transmit, Unregistered
-from pbx.storage.writes import PutCheckpoint
+from pbx.storage.writes import PutCheckpoint, PutVoicemail
 
 log = structlog.get_logger()
 
@@ -50,6 +63,7 @@ class Runtime:
         self.on_done: Callable[[CommandDone], None] = lambda done: None
         self.on_broadcast: Callable[[Broadcast], None] = lambda message: None
         self.on_fetch: Callable[[Fetch | Query | Recognise | Notify], None] = lambda request: None
+        self.on_voicemail: Callable[[VoicemailWork], None] = lambda work: None
         self.on_packet: Callable[[bool, Flow, bytes, str, str], None] | None = None
         """Ladder: (sent, flow, packet, leg, note)."""
         self.on_dropped: Callable[[Dropped], None] = lambda dropped: None
@@ -113,6 +127,10 @@ class Runtime:
             self.on_done(output)
         elif isinstance(output, Fetch | Query | Recognise | Notify):
             self.on_fetch(output)
+        elif isinstance(output, VoicemailWork):
+            self.on_voicemail(output)
+        elif isinstance(output, KeepVoicemail):
+            self._keeper.put(PutVoicemail(key=output.key, state=output.state))
         elif isinstance(output, Dropped):
             self.on_dropped(output)
         elif isinstance(output, Registered | Unregistered):

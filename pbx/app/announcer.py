@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING
 
 from media.protocol import File, PlayItem, Speech
 from pbx.config.base import Prompt
-from pbx.config.model import Extension
 from pbx.ivr.speech import language as spoken_forms
 
 if TYPE_CHECKING:
@@ -88,10 +87,10 @@ class Announcer:
             return ()
         return (self.prompt(entry.greeting, entry.language or language),)
 
-    def mail(self, extension: Extension, caller: str, seconds: float) -> tuple[str, str]:
+    def mail(self, name: str, language: str, caller: str, seconds: float) -> tuple[str, str]:
         """Text and subject of the e-mail that tells of a voice message."""
-        tag = self._tag(extension.language or "")
-        values = {"name": extension.name, "caller": caller, "seconds": round(seconds)}
+        tag = self._tag(language)
+        values = {"name": name, "caller": caller, "seconds": round(seconds)}
         return _TEXTS["mail_text"][tag].format(**values), _TEXTS["mail_subject"][tag].format(**values)
 
     def queue_prompt(self, queue: str, language: str, played: int) -> PlayItem | None:

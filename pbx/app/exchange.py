@@ -42,7 +42,9 @@ if TYPE_CHECKING:
     from pbx.app.recovery import Recovery
     from pbx.app.router import Router
     from pbx.app.supervision import Supervision
+    from pbx.app.taking import Taking
     from pbx.app.transfers import Transfers
+    from pbx.app.voicemail import Voicemail
     from pbx.app.watchers import Watchers
 
 MAX_DIVERSIONS = 10
@@ -75,6 +77,8 @@ class Exchange:
     recovery: Recovery
     message_waiting: MessageWaiting
     watchers: Watchers
+    taking: Taking
+    voicemail: Voicemail
 
     def __init__(
         self, settings: Settings, stack: Stack, registrar: Registrar, acd: Acd, ids: IdSource, *, epoch: float, seq: int

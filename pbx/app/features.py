@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 import msgspec
 
 from media.protocol import PlayFinished, PlayItem
-from pbx.app.mailbox import PREFIX
+from pbx.app.mailbox import PREFIX, find_box
 from pbx.app.router import Plan
 from pbx.app.sessions.base import Session
 from pbx.app.sessions.dial import Dial
@@ -24,6 +24,10 @@ from pbx.ivr.speech import language as spoken_forms
 
 if TYPE_CHECKING:
     from pbx.app.exchange import Exchange
+
+
+MENUS = "voicemail"
+"""The flow with the menus of mailboxes."""
 
 
 class ExtensionState(msgspec.Struct):
@@ -81,8 +85,7 @@ class Features:
             return self._plan_parking(call, target.name, anchor, by)
         if target.kind == "conference":
             return self._plan_room(call, target.name, anchor)
-        extension = self._ex.settings.configuration.extensions.get(target.name)
-        if target.kind == "voicemail" and extension is not None and extension.voicemail is not None:
+        if target.kind == "voicemail" and find_box(self._ex.settings.configuration, target.name) is not None:
             key = self._ex.ids.token("f")
             return Plan(FlowSession(call=call.id, flow=f"{PREFIX}{target.name}", anchor=anchor.id, key=key), False)
         return None
@@ -156,12 +159,22 @@ class Features:
         """``leg`` dialled a feature code: do it and say so, or say that it cannot be."""
         if feature.code in ("pickup", "pickup_group") and self._take_ringing(call, leg, feature):
             return
+        if feature.code == "voicemail" and self._open_mailbox(call, leg, feature.argument):
+            return
         extension = leg.device.partition(":")[2]
         action = getattr(self, f"_{feature.code}", None)
         said = action(call, leg, extension, feature.argument) if action is not None else None
         if said is None:
             said = self._ex.announcer.say("refused", call.language)
         self._ex.push(call, Announcement(call=call.id, anchor=leg.id, items=list(said)))
+
+    def _open_mailbox(self, call: Call, leg: Leg, mailbox: str) -> bool:
+        """``*97``: the menus of the own mailbox, or of another one. False where their flow is missing."""
+        if MENUS not in self._ex.flows.library:
+            return False
+        call.data["mailbox"] = mailbox or leg.device.partition(":")[2]
+        self._ex.push(call, FlowSession(call=call.id, flow=MENUS, anchor=leg.id, key=self._ex.ids.token("f")))
+        return True
 
     def _agent_at(self, extension: str) -> str:
         return self._ex.acd.agent_at(f"extension:{extension}") or self._ex.settings.agents_by_extension.get(

@@ -12,6 +12,7 @@ import msgspec
 from media import protocol as media
 from pbx.app import mailbox
 from pbx.app.outputs import Fetch, Notify, Query, Recognise
+from pbx.app.recording import MESSAGES
 from pbx.app.sessions.dial import Dial
 from pbx.app.sessions.flow import FlowSession
 from pbx.app.sessions.queue import Queue
@@ -76,12 +77,13 @@ class FlowControl:
         if not name.startswith(mailbox.PREFIX):
             return self.library.get(name)
         settings = self._ex.settings
-        extension = settings.configuration.extensions.get(name.removeprefix(mailbox.PREFIX))
-        if extension is None or extension.voicemail is None:
+        box = mailbox.find_box(settings.configuration, name.removeprefix(mailbox.PREFIX))
+        if box is None:
             return None
-        greeting = extension.voicemail.greeting
-        path = settings.find_prompt(greeting.file, extension.language or settings.language) if greeting else ""
-        return mailbox.make_mailbox_flow(extension, extension.voicemail, path)
+        recorded = self._ex.voicemail.greeting(box.number)
+        prompt = box.settings.greeting
+        path = settings.find_prompt(prompt.file, box.language or settings.language) if prompt and prompt.file else ""
+        return mailbox.make_mailbox_flow(box, recorded or path)
 
     def feed(self, call: Call, session: FlowSession, event: ivr.AnyInput) -> None:
         interpreter = self._live.get(session.key)
@@ -101,7 +103,7 @@ class FlowControl:
         outputs = list(interpreter.handle(ivr.HungUp(reason=reason), self._ex.now))
         if session.recording:
             # A message ends by hanging up as well as by a key.
-            outputs += interpreter.handle(self._finish_message(call, session, "hangup"), self._ex.now)
+            outputs += interpreter.handle(self._ex.taking.hung_up(call, session), self._ex.now)
         for output in outputs:
             if isinstance(output, ivr.Fetch | ivr.DepositMessage | ivr.Notify | ivr.FlowEnded | ivr.SetData):
                 _ACTIONS[type(output)](self, call, session, output)
@@ -116,7 +118,7 @@ class FlowControl:
 
     def resume(self, call: Call, session: FlowSession) -> bool:
         """Take a flow up again after a restart; False where its flow is gone."""
-        flow = self.library.get(session.flow)
+        flow = self._find(session.flow)
         if flow is None or not session.state:
             return False
         interpreter = Interpreter.resume(flow, session.state, self._ex.now, self._ex.ids)
@@ -124,7 +126,7 @@ class FlowControl:
         self._arm(call, session, interpreter)
         return True
 
-    def _later(self, call: Call, session: FlowSession, event: ivr.AnyInput) -> None:
+    def later(self, call: Call, session: FlowSession, event: ivr.AnyInput) -> None:
         """An answer that is known at once still comes after everything the flow asked in the same breath."""
         self._ex.inbox.append(FlowInput(call, session, event))
 
@@ -152,23 +154,29 @@ class FlowControl:
 
     def _answer(self, call: Call, session: FlowSession, output: ivr.Answer) -> None:
         self._ex.legs.answer(call.legs[session.anchor])
-        self._later(call, session, ivr.Answered(request=output.request))
+        self.later(call, session, ivr.Answered(request=output.request))
 
     def _play(self, call: Call, session: FlowSession, output: ivr.Play) -> None:
         leg = call.legs[session.anchor]
         if leg.configured is None:
-            self._later(call, session, ivr.PlayFinished(request=output.request, reason="failed"))
+            self.later(call, session, ivr.PlayFinished(request=output.request, reason="failed"))
             return
         self._ex.play(
             call,
             leg,
-            output.items,
+            tuple(self._place(item) for item in output.items),
             session=session,
             request=output.request,
             stop_on_digits=output.barge_in_digits,
             stop_on_speech=output.stop_on_speech,
             loop=output.loop,
         )
+
+    def _place(self, item: media.PlayItem) -> media.PlayItem:
+        """What was recorded in the call is named by its path below the recordings folder."""
+        if isinstance(item, media.File) and item.path.startswith(MESSAGES):
+            return msgspec.structs.replace(item, path=self._ex.recording.locate(item.path))
+        return item
 
     def _stop_play(self, call: Call, session: FlowSession, output: ivr.StopPlay) -> None:
         leg = call.legs[session.anchor]
@@ -179,7 +187,7 @@ class FlowControl:
     def _listen(self, call: Call, session: FlowSession, output: ivr.Listen) -> None:
         leg = call.legs[session.anchor]
         if leg.configured is None:
-            self._later(call, session, ivr.Recognised(request=output.request, failure="the leg has no audio"))
+            self.later(call, session, ivr.Recognised(request=output.request, failure="the leg has no audio"))
             return
         session.listening = output
         self._ex.media.send(
@@ -229,7 +237,7 @@ class FlowControl:
 
     def _calendar(self, call: Call, session: FlowSession, output: ivr.CheckCalendar) -> None:
         state, holiday = self._ex.settings.calendar_state(output.calendar, self._ex.wall)
-        self._later(call, session, ivr.CalendarChecked(request=output.request, state=state, holiday=holiday))
+        self.later(call, session, ivr.CalendarChecked(request=output.request, state=state, holiday=holiday))
 
     def _queue(self, call: Call, session: FlowSession, output: ivr.Queue) -> None:
         session.asked, session.asked_kind = output.request, "queue"
@@ -264,7 +272,7 @@ class FlowControl:
         if plan is None:
             if call.id not in ex.ending:
                 session.asked = ""
-                self._later(call, session, ivr.DialResult(request=output.request, status="failed"))
+                self.later(call, session, ivr.DialResult(request=output.request, status="failed"))
             return
         if isinstance(plan.session, Dial):
             plan.session.rounds = [
@@ -295,38 +303,10 @@ class FlowControl:
             ex.replace(call, session, plan.session)
 
     def _record(self, call: Call, session: FlowSession, output: ivr.Record) -> None:
-        """A message: recorded on the caller's own leg until a digit, the limit or the end of the call."""
-        ex = self._ex
-        session.recording, session.stop_digits = output.request, output.stop_digits
-        session.recording_since = ex.now
-        session.recording_id, session.recording_path = ex.recording.start_message(
-            call, call.legs[session.anchor], output.purpose
-        )
-        ex.set_timer(call, session, "message", output.max_seconds)
-        if output.beep:
-            beep = media.Tone(spec="1000/300/0", duration_ms=300)
-            ex.play(call, call.legs[session.anchor], (beep,), session=session, request="beep")
-
-    def end_message(self, call: Call, session: FlowSession, reason: Any, digit: str = "") -> None:
-        """The message is over: ``digit``, ``limit`` or ``stopped``."""
-        if session.recording:
-            self._later(call, session, self._finish_message(call, session, reason, digit))
-
-    def _finish_message(self, call: Call, session: FlowSession, reason: Any, digit: str = "") -> ivr.RecordFinished:
-        ex = self._ex
-        request, session.recording = session.recording, ""
-        ex.cancel_timer(call, session, "message")
-        ex.recording.stop(call, session.recording_id)
-        return ivr.RecordFinished(
-            request=request,
-            path=session.recording_path,
-            seconds=round(ex.now - session.recording_since, 3),
-            reason=reason,
-            digit=digit,
-        )
+        self._ex.taking.start(call, session, output)
 
     def _stop_record(self, call: Call, session: FlowSession, output: ivr.StopRecord) -> None:
-        self.end_message(call, session, "stopped")
+        self._ex.taking.end(call, session, "stopped")
 
     def _start_recording(self, call: Call, session: FlowSession, output: ivr.StartRecording) -> None:
         self._ex.recording.start(call, call.legs[session.anchor])
@@ -366,7 +346,7 @@ class FlowControl:
             )
         )
 
-    def answer_request(self, call_id: str, event: ivr.Fetched | ivr.QueryResult | ivr.Recognised) -> None:
+    def answer_request(self, call_id: str, event: ivr.AnyInput) -> None:
         """A result from outside for the flow of a call; late ones find nobody."""
         call = self._ex.calls.get(call_id)
         if call is None:
@@ -377,18 +357,18 @@ class FlowControl:
 
     def _lookup(self, call: Call, session: FlowSession, output: ivr.Lookup) -> None:
         matches = tuple(self._look_up(output.kind, output.key))[:_MAX_MATCHES]
-        self._later(call, session, ivr.LookupResult(request=output.request, matches=matches))
+        self.later(call, session, ivr.LookupResult(request=output.request, matches=matches))
 
     def _look_up(self, kind: str, key: str) -> list[dict[str, str]]:
         extensions = self._ex.settings.configuration.extensions
         if kind == "caller":
             found = self._ex.settings.caller_class(key)
             return [{"class": found.name, "name": found.title}] if found else []
-        if kind == "extension" or kind == "mailbox":
+        if kind == "mailbox":
+            return self._ex.voicemail.look_up(key)
+        if kind == "extension":
             entry = extensions.get(key)
-            if entry is None or (kind == "mailbox" and entry.voicemail is None):
-                return []
-            return [{"number": entry.number, "name": entry.name}]
+            return [{"number": entry.number, "name": entry.name}] if entry is not None else []
         if kind == "directory" and key:
             return [
                 {"name": entry.name, "destination": f"extension:{entry.number}"}
@@ -398,33 +378,26 @@ class FlowControl:
         return []
 
     def _callback(self, call: Call, session: FlowSession, output: ivr.Callback) -> None:
-        self._later(
+        self.later(
             call,
             session,
             ivr.CallbackRegistered(request=output.request, accepted=False, reason="callbacks are not offered here"),
         )
 
     def _deposit(self, call: Call, session: FlowSession, output: ivr.DepositMessage) -> None:
-        self._ex.log(
-            facts.VoicemailLeft(
-                call=call.id,
-                mailbox=output.mailbox,
-                path=output.path,
-                duration_ms=int(output.seconds * 1000),
-                caller=output.caller,
-            )
-        )
-        extension = self._ex.settings.configuration.extensions.get(output.mailbox)
-        if extension is not None and extension.voicemail is not None and extension.voicemail.email:
-            text, subject = self._ex.announcer.mail(extension, output.caller, output.seconds)
-            self._ex.out.append(Notify("email", extension.voicemail.email, text, subject))
+        self._ex.voicemail.deposit(call, session, output)
 
     def _read_mailbox(self, call: Call, session: FlowSession, output: ivr.ReadMailbox) -> None:
-        """Messages are files and e-mails; nothing here keeps mailboxes, and the flow takes its declared branch."""
-        self._later(call, session, ivr.MailboxRead(request=output.request, failure="error"))
+        self._ex.voicemail.read(call, session, output)
 
-    def _open_mailbox(self, call: Call, session: FlowSession, output: ivr.OpenMailbox) -> None:
-        self._later(call, session, ivr.MailboxClosed(request=output.request))
+    def _change_message(self, call: Call, session: FlowSession, output: ivr.ChangeMessage) -> None:
+        self._ex.voicemail.change(call, session, output)
+
+    def _set_greeting(self, call: Call, session: FlowSession, output: ivr.SetGreeting) -> None:
+        self._ex.voicemail.set_greeting(call, session, output)
+
+    def _set_pin(self, call: Call, session: FlowSession, output: ivr.SetPin) -> None:
+        self._ex.voicemail.set_pin(call, session, output)
 
     def _conference(self, call: Call, session: FlowSession, output: ivr.Conference) -> None:
         """The caller goes into the room; where that moves him into another call, his own and its flow are over."""
@@ -434,7 +407,7 @@ class FlowControl:
         if plan is not None:
             self._ex.push(call, plan.session)
         elif call.id not in self._ex.ending:
-            self._later(call, session, ivr.ConferenceLeft(request=output.request, failure="no such room"))
+            self.later(call, session, ivr.ConferenceLeft(request=output.request, failure="no such room"))
 
     def _notify(self, call: Call, session: FlowSession, output: ivr.Notify) -> None:
         self._ex.out.append(Notify(output.kind, output.to, output.text, output.subject))
@@ -525,7 +498,9 @@ _ACTIONS: dict[type, Callable[..., None]] = {
     ivr.Callback: FlowControl._callback,
     ivr.DepositMessage: FlowControl._deposit,
     ivr.ReadMailbox: FlowControl._read_mailbox,
-    ivr.OpenMailbox: FlowControl._open_mailbox,
+    ivr.ChangeMessage: FlowControl._change_message,
+    ivr.SetGreeting: FlowControl._set_greeting,
+    ivr.SetPin: FlowControl._set_pin,
     ivr.Conference: FlowControl._conference,
     ivr.Notify: FlowControl._notify,
     ivr.SetOverride: FlowControl._override,

@@ -192,6 +192,8 @@ class MediaControl:
             session = ex.find_session(call, event.listening.partition("/")[0])
             if isinstance(session, FlowSession):
                 ex.flows.heard(call, session, event)
+        elif isinstance(event, media.TalkStarted | media.TalkStopped):
+            ex.taking.talk(call, leg, isinstance(event, media.TalkStarted))
         elif isinstance(event, media.MediaTimeout):
             ex.legs.silent(call, leg, event.silent_ms)
         elif isinstance(event, media.MediaStarted):

@@ -72,12 +72,57 @@ class Recognise(Output, frozen=True):
 
 
 class Notify(Output, frozen=True):
-    """An SMS or e-mail through the configured webhook; nobody waits for it."""
+    """An SMS or e-mail through the configured gateway or mail server; nobody waits for it."""
 
     kind: str
     to: str
     text: str
     subject: str
+    attachment: str = ""
+    """Path of a WAV file."""
+
+
+class KeepVoicemail(Output, frozen=True):
+    """State of a mailbox or a message as it must be found after a restart; empty ``state``: it is gone."""
+
+    key: str
+    state: str
+
+
+class MakeMessageAudio(Output, frozen=True):
+    """Make one file of what callers said in ``sources``; answered by ``Voicemail.made`` with the same key."""
+
+    key: str
+    sources: tuple[str, ...]
+    path: str
+
+
+class RemoveMessageAudio(Output, frozen=True):
+    path: str
+
+
+class CheckPin(Output, frozen=True):
+    """Whether a PIN fits a salted hash, which takes its time; answered by ``Voicemail.pin_checked``."""
+
+    request: str
+    pin: str
+    pin_hash: str
+
+    def __repr__(self) -> str:
+        return f"CheckPin(request={self.request!r}, pin=<secret>)"
+
+
+class HashPin(Output, frozen=True):
+    """Make a salted hash of a PIN; answered by ``Voicemail.pin_hashed``."""
+
+    request: str
+    pin: str
+
+    def __repr__(self) -> str:
+        return f"HashPin(request={self.request!r}, pin=<secret>)"
+
+
+VoicemailWork = MakeMessageAudio | RemoveMessageAudio | CheckPin | HashPin
 
 
 class Checkpoint(Output, frozen=True):
@@ -113,6 +158,11 @@ AnyOutput = (
     | Query
     | Recognise
     | Notify
+    | KeepVoicemail
+    | MakeMessageAudio
+    | RemoveMessageAudio
+    | CheckPin
+    | HashPin
     | CommandDone
     | Checkpoint
     | Note

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
@@ -12,6 +13,10 @@ from pbx.events import catalogue as facts
 
 if TYPE_CHECKING:
     from pbx.app.exchange import Exchange
+
+
+MESSAGES = "messages/"
+"""Below the recordings folder: what callers said to flows."""
 
 
 class RecordingControl:
@@ -29,6 +34,19 @@ class RecordingControl:
     def blocks_calls(self) -> bool:
         """Whether the disk is full and the administrator wants calls refused then."""
         return self.disk == "full" and self._ex.settings.configuration.recording.when_full == "reject"
+
+    @property
+    def running(self) -> Collection[str]:
+        """Recorders that have not reported their end, by id."""
+        return self._calls
+
+    def find_running(self, path: str) -> str:
+        """The recorder that still writes ``path``; empty: none."""
+        return next((name for name, (_, _, written) in self._calls.items() if written == path), "")
+
+    def locate(self, path: str) -> str:
+        """Where a path below the recordings folder is."""
+        return f"{self._root}/{path}"
 
     @property
     def open(self) -> int:
@@ -90,8 +108,9 @@ class RecordingControl:
 
     def start_message(self, call: Call, leg: Leg, purpose: str) -> tuple[str, str]:
         """Record a message of the caller. Returns the recorder's id and the path below the recordings folder."""
-        path = f"messages/{self._day(call)}/{purpose}-{self._ex.ids.token()}.wav"
-        note = self._begin(call, leg, path, {"kind": "message", "call": call.id, "caller": call.caller})
+        path = f"{MESSAGES}{self._day(call)}/{purpose}-{self._ex.ids.token()}.wav"
+        metadata = {"kind": "message", "call": call.id, "caller": call.caller}
+        note = self._begin(call, leg, path, metadata)
         return note.id, note.path
 
     def _begin(self, call: Call, leg: Leg, path: str, metadata: dict[str, str]) -> RecordingNote:
@@ -279,6 +298,11 @@ class RecordingControl:
                     call=call_id, recording=event.recording, leg=leg, path=path, reason=event.reason, kept=event.kept
                 )
             )
+        completed = isinstance(event, media.RecordingCompleted)
+        if call is not None:
+            duration = event.duration_ms if isinstance(event, media.RecordingCompleted) else 0
+            self._ex.taking.reported(call, event.recording, duration, kept=completed)
+        self._ex.voicemail.reported(event.recording, kept=completed or getattr(event, "kept", False))
 
     def failed(self, recording: str, reason: str, *, kept: bool) -> None:
         """The gateway would not even start it."""

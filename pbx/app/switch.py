@@ -29,8 +29,10 @@ from pbx.app.recovery import Recovery
 from pbx.app.router import Router
 from pbx.app.settings import Settings
 from pbx.app.supervision import Supervision
+from pbx.app.taking import Taking
 from pbx.app.toll import TollDesk
 from pbx.app.transfers import Transfers
+from pbx.app.voicemail import Voicemail
 from pbx.app.watchers import Watchers
 from pbx.core.ids import IdSource
 from pbx.core.timers import Deadline
@@ -60,11 +62,12 @@ class Switch:
         *,
         epoch: float,
         recordings: str,
+        voicemail: str,
         gateways: Sequence[str] = ("local",),
         seq: int = 0,
     ) -> None:
-        """``epoch``: wall clock minus monotonic clock, in seconds. ``recordings``: root folder as the gateways see it.
-        ``seq``: number of the last record in the log."""
+        """``epoch``: wall clock minus monotonic clock, in seconds. ``recordings`` and ``voicemail``: root folders as
+        the gateways see them. ``seq``: number of the last record in the log."""
         acd = Acd(make_acd_config(settings.configuration), ids)
         ex = self.exchange = Exchange(settings, stack, registrar, acd, ids, epoch=epoch, seq=seq)
         ex.media = MediaControl(ex, tuple(gateways))
@@ -91,6 +94,8 @@ class Switch:
             watchers.note(fact)
 
         ex.on_fact = on_fact
+        ex.taking = Taking(ex)
+        ex.voicemail = Voicemail(ex, voicemail)
 
     # --- inputs -----------------------------------------------------------------------------------------------
 
@@ -149,6 +154,9 @@ class Switch:
         ex.day.expire(now)
         while (key := ex.timers.pop(now)) is not None:
             call_id, sid, name = key
+            if sid == "voicemail":
+                ex.voicemail.expire()
+                continue
             if sid == "checkpoint":
                 ex.recovery.due(call_id)
                 continue
@@ -188,6 +196,7 @@ class Switch:
         settings.keep_overrides(ex.settings)
         ex.settings = settings
         self.toll.configure(settings.configuration)
+        ex.voicemail.configure()
         ex.day.configure()
         ex.flows.library = dict(flows)
         ex.watchers.configured()

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from pbx.app.lamps import Lamps, Told
+from pbx.app.mailbox import find_box
 from pbx.app.outputs import Checkpoint
 from pbx.events import catalogue as facts
 from pbx.sip.commands import SendNotify
@@ -95,9 +96,10 @@ class Watchers:
         configuration = self._ex.settings.configuration
         extension = configuration.extensions.get(target)
         if event == "message-summary":
-            if extension is None or extension.voicemail is None:
+            box = find_box(configuration, target)
+            if box is None:
                 return 404
-            return 0 if target == watcher else 403
+            return 0 if watcher in box.phones else 403
         known = extension is not None or target in configuration.agents
         if event == "dialog":
             known = known or target in configuration.routes.parking.slots

@@ -85,6 +85,8 @@ class NumberPlan:
         for queue in configuration.queues.values():
             if queue.number:
                 table[queue.number] = Destination("queue", queue.name)
+        for number in configuration.mailboxes:
+            table[number] = Destination("voicemail", number)
         for room in configuration.routes.conferences:
             table[room.number] = Destination("conference", room.number)
         for slot in configuration.routes.parking.slots:

@@ -29,6 +29,8 @@ def list_internal_numbers(configuration: Configuration) -> Iterator[tuple[str, s
     for name, queue in configuration.queues.items():
         if queue.number is not None:
             yield queue.number, f"the queue {name!r}", ("queues", name, "number")
+    for number, mailbox in configuration.mailboxes.items():
+        yield number, f"the mailbox {mailbox.name!r}", ("mailboxes", number)
     for index, room in enumerate(configuration.routes.conferences):
         yield room.number, "a conference room", ("routes", "conferences", index, "number")
     for index, emergency in enumerate(configuration.routes.emergency):

@@ -18,6 +18,7 @@ REFERENCES: tuple[tuple[str, str, str], ...] = (
     ("agents.*.queues", "queue", "queues"),
     ("agents.*.team", "team", "teams"),
     ("dispositions.*.queues", "queue", "queues"),
+    ("mailboxes.*.members", "extension", "extensions"),
     ("extensions.*.permissions", "permission of an outbound route", "permissions"),
     ("queues.*.calendar", "calendar", "calendars"),
     ("queues.*.music", "music class", "music"),

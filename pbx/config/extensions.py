@@ -15,12 +15,12 @@ from pbx.config.base import (
     Model,
     Name,
     PhoneNumber,
-    PromptRef,
     Seconds,
     Secret,
     Target,
     refuse,
 )
+from pbx.config.mailboxes import Mailbox
 from pbx.config.recording import Policy
 from pbx.config.server import Networks
 from pbx.config.trunks import Codec
@@ -57,17 +57,6 @@ class Forwards(Model):
     """When nobody answers within the extension's `ring_seconds`."""
     unreachable: Target | None = None
     """When no phone is registered; default: as no_answer."""
-
-
-class Mailbox(Model):
-    """A voice mailbox."""
-
-    email: str = ""
-    """Messages are sent here too; empty: not."""
-    greeting: PromptRef | None = None
-    """Prompt played before the tone; default: recorded by phone, else a standard one."""
-    max_seconds: Annotated[Seconds, Field(ge=5, le=3600)] = 180.0
-    """Longest message."""
 
 
 def _read_mailbox(value: object) -> object:

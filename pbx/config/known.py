@@ -23,7 +23,8 @@ def collect_references(tree: Node, configuration: Configuration | None) -> Refer
             number
             for number in _keys(tree, "extensions")
             if _has_mailbox(tree.find(("extensions", number, "voicemail")))
-        ),
+        )
+        | _keys(tree, "mailboxes"),
         agents=_keys(tree, "agents"),
         ring_groups=_keys(tree, "ring_groups"),
         conferences=frozenset(_texts(conferences, "number")),

@@ -30,7 +30,7 @@ _FIELDS = tuple(Configuration.model_fields)
 FILE_KINDS: Mapping[str, tuple[str, ...]] = {
     "tandem": _FIELDS[: _FIELDS.index("trunks")],
     "trunks": ("trunks",),
-    "extensions": ("extensions", "ring_groups"),
+    "extensions": ("extensions", "ring_groups", "mailboxes"),
     "agents": ("agents", "teams", "not_ready_reasons", "system_reasons", "dispositions"),
     "queues": ("queues",),
     "routes": tuple(Routes.model_fields),

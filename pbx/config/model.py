@@ -16,7 +16,8 @@ from pydantic import Field
 from pbx.config.agents import Agent, Disposition, NotReadyReason, SystemReasons, Team
 from pbx.config.base import ConfigPath, InternalNumber, Model, Name, Prompt, Secret, SecretSource, keyed
 from pbx.config.calendars import Calendar, CalendarState, Holiday, PublicHolidays, SpecialDay, state_at
-from pbx.config.extensions import Extension, Forwards, Ha1, Mailbox, RingGroup
+from pbx.config.extensions import Extension, Forwards, Ha1, RingGroup
+from pbx.config.mailboxes import Mailbox, SharedMailbox
 from pbx.config.queues import (
     Announcements,
     CallbackOptions,
@@ -127,6 +128,7 @@ __all__ = [
     "Service",
     "ServiceLevel",
     "SessionTimer",
+    "SharedMailbox",
     "Sip",
     "SipTimers",
     "Source",
@@ -211,6 +213,8 @@ class Configuration(Model):
     """Extensions by number."""
     ring_groups: Annotated[Mapping[Name, RingGroup], keyed("name")] = Field(default_factory=dict)
     """Ring groups by name."""
+    mailboxes: Annotated[Mapping[InternalNumber, SharedMailbox], keyed("number")] = Field(default_factory=dict)
+    """Shared voice mailboxes by number."""
     # agents.yaml
     agents: Annotated[Mapping[Name, Agent], keyed("id")] = Field(default_factory=dict)
     """Agents by id."""
@@ -243,6 +247,10 @@ class Configuration(Model):
     def recording_folder(self, environment: Mapping[str, str] = os.environ) -> Path:
         """Root of the recordings."""
         return self.recording.root or self.data_folder(environment) / "recordings"
+
+    def voicemail_folder(self, environment: Mapping[str, str] = os.environ) -> Path:
+        """Where the audio of mailboxes is kept."""
+        return self.data_folder(environment) / "voicemail"
 
     def database_url(self, environment: Mapping[str, str] = os.environ) -> str:
         """The storage URL, with the default filled in; without the password."""

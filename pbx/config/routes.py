@@ -166,6 +166,8 @@ class FeatureCodes(Model):
     """Join a conference room. Argument: its number."""
     calendar_switch: FeatureCode | None = "*55"
     """Close or open a calendar by hand, with PIN. Argument: the calendar's digit."""
+    voicemail: FeatureCode | None = "*97"
+    """The own voice mailbox. Argument: number of another one; asks for its PIN."""
     clock: FeatureCode | None = "*44"
     """Tells number, date and time."""
 
@@ -180,6 +182,7 @@ CODES_WITH_ARGUMENT = frozenset(
         "forward_no_answer",
         "conference",
         "calendar_switch",
+        "voicemail",
     }
 )
 

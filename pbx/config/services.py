@@ -43,17 +43,50 @@ class Service(Model):
     """Sender's number or address, passed on."""
 
 
+class Smtp(Model):
+    """The mail server that e-mail is handed to (RFC 6409)."""
+
+    host: Annotated[str, Field(min_length=1)]
+    """Its name or address."""
+    port: Annotated[int, Field(ge=1, le=65535)] = 587
+    """587 with STARTTLS, 465 with TLS from the start."""
+    security: Literal["starttls", "tls", "none"] = "starttls"
+    """How the connection is encrypted; `none` is for a server on the same machine, and sends no password."""
+    user: str = ""
+    """Login name; empty: without login."""
+    password: Secret | None = None
+    """Password of the user."""
+    sender: Annotated[str, Field(pattern=r"^[^@\s]+@[^@\s]+$")]
+    """Address that mail comes from."""
+
+    @model_validator(mode="after")
+    def _check_login(self) -> Smtp:
+        if bool(self.user) != (self.password is not None):
+            raise refuse("user and password belong together", "both user: and password:, or neither")
+        if self.user and self.security == "none":
+            raise refuse("a password would be sent in the clear", "security: starttls, or tls")
+        return self
+
+
 class Notices(Model):
     """Sending SMS and e-mail, for flows, voicemail and reports."""
 
     sms: Service | None = None
     """Gateway for SMS."""
     email: Service | None = None
-    """Gateway for e-mail."""
+    """Gateway for e-mail; carries no attachments."""
+    smtp: Smtp | None = None
+    """Mail server for e-mail, instead of the gateway."""
     timeout: Seconds = 10.0
     """Longest time for one attempt."""
     attempts: Annotated[int, Field(ge=1, le=20)] = 5
     """Tries, further and further apart."""
+
+    @model_validator(mode="after")
+    def _check_one_way(self) -> Notices:
+        if self.email is not None and self.smtp is not None:
+            raise refuse("there are two ways for e-mail", "email: or smtp:")
+        return self
 
 
 class Fetching(Model):

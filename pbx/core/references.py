@@ -19,7 +19,7 @@ class References:
     queues: frozenset[str] = _NONE
     extensions: frozenset[str] = _NONE
     mailboxes: frozenset[str] = _NONE
-    """Extensions with a voice mailbox."""
+    """Extensions with a voice mailbox, and shared mailboxes."""
     agents: frozenset[str] = _NONE
     ring_groups: frozenset[str] = _NONE
     conferences: frozenset[str] = _NONE

@@ -81,6 +81,7 @@ _RESTRICTED_EVENTS: dict[str, frozenset[Role]] = {
             "DoNotDisturb",
             "Forwarding",
             "MessageWaiting",
+            "VoicemailChanged",
         ),
         _SUPERVISORS,
     ),

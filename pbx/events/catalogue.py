@@ -358,10 +358,26 @@ class RecordingFailed(CallEvent, frozen=True, kw_only=True):
 
 
 class VoicemailLeft(CallEvent, frozen=True, kw_only=True):
+    """A caller left a message."""
+
     mailbox: str
     path: str
+    """Below the voicemail folder."""
     duration_ms: int
     caller: str
+    message: str = ""
+    """Id of the message."""
+    urgent: bool = False
+
+
+class VoicemailChanged(Event, frozen=True, kw_only=True):
+    """A message was listened to, saved, deleted, taken back, forwarded, or its time was over."""
+
+    device: str
+    """The phone it was done at; empty: nobody's."""
+    mailbox: str
+    message: str
+    change: Literal["heard", "saved", "deleted", "restored", "forwarded", "expired"]
 
 
 # --- media quality --------------------------------------------------------------------------------------------
@@ -532,6 +548,7 @@ AnyEvent = (
     | RecordingArchived
     | RecordingFailed
     | VoicemailLeft
+    | VoicemailChanged
     | MediaQuality
     | MediaLost
     | DoNotDisturb

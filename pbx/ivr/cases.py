@@ -106,6 +106,7 @@ class Mailbox(OptionModel):
     """One voice mailbox."""
 
     pin: str = ""
+    locked: bool = False
     messages: tuple[MailboxMessage, ...] = ()
 
 

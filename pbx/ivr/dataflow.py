@@ -41,7 +41,7 @@ def check_secrets(flow: Flow) -> Iterator[Problem]:
     if not secret:
         return
     for step in flow.steps.values():
-        if step.verb.name in ("http", "sql", "set", "mailbox"):
+        if step.verb.name in ("http", "sql", "set", "mailbox", "pin"):
             continue
         told = {name for _, template in find_all(step.options, Template) for name in template.names & secret}
         if told:

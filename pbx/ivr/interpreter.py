@@ -42,6 +42,8 @@ _CANCEL: dict[str, Callable[[str], m.Output]] = {
     "lookup": m.Cancel,
     "conference": m.Cancel,
     "mailbox": m.Cancel,
+    "message": m.Cancel,
+    "pin": m.Cancel,
 }
 
 Trace = Callable[[str, str, str], None]
@@ -338,6 +340,7 @@ class Interpreter:
             run.state.gone = True
             run.wait(HOLD_ON_SECONDS)
             return None
+        step.verb.hung_up(run, step.options)
         return self._end("hung_up")
 
     def _fail(self, message: str, fatal: bool = False) -> None:

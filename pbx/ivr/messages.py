@@ -289,12 +289,18 @@ class ReadMailbox(Output, frozen=True):
 
 
 class ChangeMessage(Output, frozen=True):
-    """Something happened to a voice message; with ``forwarded`` a copy goes to the mailbox ``to``."""
+    """Something happened to a voice message; with ``forwarded`` a copy goes to the mailbox ``to``.
+
+    Answer, where there is a ``request``: :class:`MessageChanged`.
+    """
 
     mailbox: str
     message: str
-    change: Literal["heard", "saved", "deleted", "forwarded"]
+    change: Literal["heard", "saved", "deleted", "restored", "forwarded"]
     to: str = ""
+    introduction: str = ""
+    """With ``forwarded``: path of a recording that goes before the message."""
+    request: str = ""
 
 
 class SetGreeting(Output, frozen=True):
@@ -304,11 +310,15 @@ class SetGreeting(Output, frozen=True):
     path: str
 
 
-class OpenMailbox(Output, frozen=True):
-    """Start the mailbox's own menus (hear, save, delete, forward). Answer: :class:`MailboxClosed`."""
+class SetPin(Output, frozen=True):
+    """The mailbox opens with this PIN from now on. Answer: :class:`PinSet`. The PIN is never logged."""
 
     request: str
     mailbox: str
+    pin: str
+
+    def __repr__(self) -> str:
+        return f"SetPin(request={self.request!r}, mailbox={self.mailbox!r}, pin=<secret>)"
 
 
 class Notify(Output, frozen=True):
@@ -493,7 +503,8 @@ class QueryResult(Input, frozen=True):
 class LookupResult(Input, frozen=True):
     request: str
     matches: tuple[dict[str, str], ...] = ()
-    """``directory``: name, destination; ``caller``: class, name; ``mailbox``/``extension``: number, name."""
+    """``directory``: name, destination; ``caller``: class, name; ``extension``: number, name; ``mailbox``: number,
+    name, ``greeting`` (path of one recorded by phone) and ``full`` (``yes``, or empty)."""
 
 
 class CallbackRegistered(Input, frozen=True):
@@ -520,8 +531,16 @@ class MailboxRead(Input, frozen=True):
     """Path of the greeting recorded by phone."""
 
 
-class MailboxClosed(Input, frozen=True):
+class MessageChanged(Input, frozen=True):
     request: str
+    failure: Literal["", "unknown", "full"] = ""
+    """``unknown``: no such message or mailbox; ``full``: the other mailbox takes no more."""
+
+
+class PinSet(Input, frozen=True):
+    request: str
+    accepted: bool
+    """False: too short, too easy, or no such mailbox."""
 
 
 class HungUp(Input, frozen=True):
@@ -550,6 +569,7 @@ AnyInput = (
     | CallbackRegistered
     | RecordFinished
     | MailboxRead
-    | MailboxClosed
+    | MessageChanged
+    | PinSet
     | HungUp
 )

@@ -14,6 +14,7 @@ from pbx.ivr.cases import Action, Case, PlacedCase
 from pbx.ivr.expectations import compare, is_same
 from pbx.ivr.flow import Flow
 from pbx.ivr.interpreter import Interpreter
+from pbx.voicemail.pins import is_acceptable
 
 PLAY_SECONDS = 2.0
 """Every prompt takes so long on the virtual clock."""
@@ -74,6 +75,8 @@ class Stage:
         self.requests: dict[str, str] = {}
         """Open request of each kind that the script answers: queue, dial, record, listen, callback."""
         self.used: set[Any] = set()
+        self.opened: set[str] = set()
+        """Mailboxes the caller got into."""
         call = m.CallFacts(
             call="test",
             caller=case.caller,
@@ -275,23 +278,31 @@ class Stage:
         if isinstance(output, m.Query):
             return self.ask_database(output)
         if isinstance(output, m.Lookup):
-            matches = self.case.lookups.get(f"{output.kind} {output.key}", [])
+            # Mailboxes that a case does not speak of exist and have room.
+            known = [{"number": output.key}] if output.kind == "mailbox" else []
+            matches = self.case.lookups.get(f"{output.kind} {output.key}", known)
             return m.LookupResult(output.request, tuple(matches))
         if isinstance(output, m.ReadMailbox):
             return self.read_mailbox(output)
         if isinstance(output, m.Conference):
             return m.ConferenceLeft(output.request)
-        if isinstance(output, m.OpenMailbox):
-            return m.MailboxClosed(output.request)
+        if isinstance(output, m.ChangeMessage) and output.request:
+            known = self.case.lookups.get(f"mailbox {output.to}", [{"full": ""}])
+            if not known:
+                return m.MessageChanged(output.request, "unknown")
+            return m.MessageChanged(output.request, "full" if known[0].get("full") else "")
+        if isinstance(output, m.SetPin):
+            return m.PinSet(output.request, is_acceptable(output.pin, output.mailbox))
         return None
 
     def read_mailbox(self, output: m.ReadMailbox) -> m.Input:
         box = self.case.mailboxes.get(output.mailbox)
         if box is None:
             return m.MailboxRead(output.request, "unknown")
-        own = output.mailbox == self.case.caller
+        own = output.mailbox == self.case.caller or output.mailbox in self.opened
         if (output.pin or not own) and output.pin != box.pin:
-            return m.MailboxRead(output.request, "refused")
+            return m.MailboxRead(output.request, "locked" if box.locked else "refused")
+        self.opened.add(output.mailbox)
         messages = tuple(m.VoiceMessage(**message.model_dump()) for message in box.messages)
         return m.MailboxRead(output.request, "", messages)
 

@@ -19,7 +19,7 @@ from pbx.events.line import Line, parse_line
 from . import tables as t
 from .database import WriterLock
 from .rows import make_cdr_row, make_recording_rows, make_segment_rows, make_topic_rows
-from .writes import PutAnswer, PutBinding, PutCheckpoint, PutFold, Write
+from .writes import PutAnswer, PutBinding, PutCheckpoint, PutFold, PutVoicemail, Write
 
 SNAPSHOT_EVERY = 10_000
 """Events between two snapshots of the fold: what a restart has to read again at most."""
@@ -202,6 +202,8 @@ class BatchWriter:
             self._put_bindings(connection, bindings)
         if folds := others.get(PutFold):
             self._put_folds(connection, folds)
+        if voicemail := others.get(PutVoicemail):
+            self._put_voicemail(connection, voicemail)
         if answers := others.get(PutAnswer):
             rows = {
                 (put.user, put.request): {
@@ -220,6 +222,13 @@ class BatchWriter:
             self._upsert(connection, t.checkpoints, kept)
         if gone := [{"of_call": call} for call, state in last.items() if not state]:
             connection.execute(delete(t.checkpoints).where(t.checkpoints.c.call_id == bindparam("of_call")), gone)
+
+    def _put_voicemail(self, connection: Connection, puts: list[PutVoicemail]) -> None:
+        last = {put.key: put.state for put in puts}
+        if kept := [{"key": key, "state": state} for key, state in last.items() if state]:
+            self._upsert(connection, t.voicemail, kept)
+        if gone := [{"of_key": key} for key, state in last.items() if not state]:
+            connection.execute(delete(t.voicemail).where(t.voicemail.c.key == bindparam("of_key")), gone)
 
     def _put_bindings(self, connection: Connection, puts: list[PutBinding]) -> None:
         last = {(put.extension, put.contact): put for put in puts}

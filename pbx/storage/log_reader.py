@@ -11,7 +11,7 @@ from sqlalchemy import Connection, Engine, Select, delete, func, select
 from pbx.events.line import Line
 
 from .database import StorageUnavailable, is_away
-from .tables import answers, cdr, cdr_topics, checkpoints, events, folds, recordings, registrations, segments
+from .tables import answers, cdr, cdr_topics, checkpoints, events, folds, recordings, registrations, segments, voicemail
 from .writes import PutBinding
 
 _COLUMNS = select(events.c.seq, events.c.at, events.c.type, events.c.call_id, events.c.topics, events.c.json)
@@ -70,6 +70,11 @@ class LogReader:
         with reading(self._engine) as connection:
             rows = connection.execute(select(registrations).where(registrations.c.expires_at > wall))
             return [PutBinding(**row) for row in rows.mappings()]
+
+    def read_voicemail(self) -> dict[str, str]:
+        """What :class:`PutVoicemail` kept, by key."""
+        with reading(self._engine) as connection:
+            return {row.key: row.state for row in connection.execute(select(voicemail))}
 
     def read_answers(self, since_at: float) -> list[tuple[str, str, float, str]]:
         """(user, request, at, answer) of commands answered since, oldest first."""

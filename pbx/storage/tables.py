@@ -126,6 +126,14 @@ registrations = Table(
 )
 """Bindings of the registrar, to be known again after a restart."""
 
+voicemail = Table(
+    "voicemail",
+    metadata,
+    Column("key", String, primary_key=True),
+    Column("state", Text, nullable=False),
+)
+"""Mailboxes: ``message/ID`` and ``access/NUMBER``, each as JSON; PINs only as salted hashes."""
+
 users = Table(
     "users",
     metadata,

@@ -38,6 +38,15 @@ class PutBinding(
     binding: str = ""
 
 
+class PutVoicemail(
+    msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field="write", tag="voicemail", gc=False
+):
+    """A message or a mailbox's own settings; empty ``state``: it is gone."""
+
+    key: str
+    state: str = ""
+
+
 class PutAnswer(msgspec.Struct, frozen=True, kw_only=True, tag_field="write", tag="answer", gc=False):
     """What a CTI command was answered."""
 
@@ -47,7 +56,7 @@ class PutAnswer(msgspec.Struct, frozen=True, kw_only=True, tag_field="write", ta
     answer: str
 
 
-Write: TypeAlias = Line | PutCheckpoint | PutFold | PutBinding | PutAnswer
+Write: TypeAlias = Line | PutCheckpoint | PutFold | PutBinding | PutVoicemail | PutAnswer
 
 encode_write = msgspec.json.Encoder().encode
 decode_write = msgspec.json.Decoder(Write).decode

@@ -25,6 +25,8 @@ class FakeMedia:
         self.legs: dict[str, media.ConfigureLeg | None] = {}
         self.players: dict[str, tuple[media.Play, float]] = {}
         self.bridges: dict[str, tuple[media.Hears, ...]] = {}
+        self.quiet = False
+        """Nobody speaks."""
         self.recordings: dict[str, tuple[media.StartRecording, float]] = {}
         self.events: list[media.AnyEvent] = []
         self.refused: list[tuple[media.Command, media.Refused]] = []
@@ -102,6 +104,10 @@ class FakeMedia:
     def _configure(self, command: media.ConfigureLeg) -> media.AnyReply | None:
         if command.leg not in self.legs:
             return self._unknown(command, f"leg {command.leg}")
+        before = self.legs[command.leg]
+        if not self.quiet and "talk" in command.detect and (before is None or "talk" not in before.detect):
+            # Whom somebody listens to speaks, until the test says otherwise.
+            self.events.append(media.TalkStarted(leg=command.leg))
         self.legs[command.leg] = command
         return None
 

@@ -2,12 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from media import protocol as media
-from pbx.app.outputs import AnyOutput, Append, Checkpoint, Note, Notify, ToGateway
+from pbx.app.outputs import (
+    AnyOutput,
+    Append,
+    CheckPin,
+    Checkpoint,
+    KeepVoicemail,
+    MakeMessageAudio,
+    Note,
+    Notify,
+    RemoveMessageAudio,
+    ToGateway,
+    VoicemailWork,
+)
 from pbx.app.settings import Settings
 from pbx.app.switch import Switch
+from pbx.app.voicemail import Voicemail
 from pbx.config.model import Configuration
 from pbx.core.ids import SeededIds
 from pbx.core.timers import Deadline
@@ -50,6 +63,9 @@ class SwitchNode:
         self.notices: list[Notify] = []
         self.done: dict[str, CommandDone] = {}
         self.checkpoints: dict[str, bytes] = dict(after.checkpoints) if after else {}
+        self.voicemail: dict[str, str] = dict(after.voicemail) if after else {}
+        self.made: dict[str, tuple[str, ...]] = dict(after.made) if after else {}
+        """Audio of messages and greetings: path to what it was made of."""
         self.bindings: dict[tuple[str, str], Registered] = dict(after.bindings) if after else {}
         """Registrations as storage keeps them, by extension and contact."""
         self.registrar = Registrar()
@@ -75,6 +91,7 @@ class SwitchNode:
             self.ids,
             epoch=EPOCH,
             recordings="/recordings",
+            voicemail="/voicemail",
             seq=len(self.records),
         )
         self._pending: list[Output] = []
@@ -82,6 +99,7 @@ class SwitchNode:
             self.media.connect_again()
             kept = list(self.bindings.values())
             self._take(self.switch.do(lambda ex: ex.take_sip(self.registrar.restore(kept, start)), start), start)
+            self._tell(lambda voicemail: voicemail.restore(self.voicemail), start)
             self._take(self.switch.take_over(dict(self.checkpoints), _running(self.records), "test", start), start)
         self._take(self.switch.gateway_up("local", self.media.welcome(), start), start)
 
@@ -152,6 +170,8 @@ class SwitchNode:
                 commands.append(output.command)
             elif isinstance(output, Note):
                 self.notes.append(output)
+            elif isinstance(output, VoicemailWork):
+                self._work(output, now)
             elif isinstance(output, Notify):
                 self.notices.append(output)
             elif isinstance(output, CommandDone):
@@ -162,12 +182,33 @@ class SwitchNode:
             self._take(self.switch.media_replied("local", self.media.handle(command, now), now), now)
         self._pump(now)
 
+    def _work(self, work: VoicemailWork, now: float) -> None:
+        """The mailboxes' hands: audio is always made, and a hash is the PIN with salt in front."""
+        if isinstance(work, MakeMessageAudio):
+            self.made[work.path] = work.sources
+            self._tell(lambda voicemail: voicemail.made(work.key, 3.0, ""), now)
+        elif isinstance(work, RemoveMessageAudio):
+            self.made.pop(work.path, None)
+        elif isinstance(work, CheckPin):
+            fits = work.pin_hash == f"salt-{work.pin}"
+            self._tell(lambda voicemail: voicemail.pin_checked(work.request, fits), now)
+        else:
+            self._tell(lambda voicemail: voicemail.pin_hashed(work.request, f"salt-{work.pin}"), now)
+
+    def _tell(self, action: Callable[[Voicemail], None], now: float) -> None:
+        self._take(self.switch.do(lambda ex: action(ex.voicemail), now), now)
+
     def _keep(self, output: AnyOutput) -> None:
         """What outlives the process."""
         if isinstance(output, Registered):
             self.bindings[output.extension, output.contact] = output
         elif isinstance(output, Unregistered):
             self.bindings.pop((output.extension, output.contact), None)
+        elif isinstance(output, KeepVoicemail):
+            if output.state:
+                self.voicemail[output.key] = output.state
+            else:
+                self.voicemail.pop(output.key, None)
         elif isinstance(output, Checkpoint):
             if output.state:
                 self.checkpoints[output.call] = output.state

@@ -35,6 +35,14 @@ class FlowSession(Session, kw_only=True):
     stop_digits: str = ""
     listening: ivr.Listen | None = None
     """What the gateway listens for on the anchor."""
+    ending: str = ""
+    """Why the message is over; the gateway's report is still to come."""
+    ending_digit: str = ""
+    silence: float = 0.0
+    """Seconds of silence that end the message; 0: none do."""
+    spoke: bool = False
+    opened: list[str] = []
+    """Mailboxes whose PIN the caller knew."""
     secure: bool = False
     state: dict[str, Any] = {}
 
@@ -47,9 +55,9 @@ class FlowSession(Session, kw_only=True):
     def digit(self, ex: Exchange, call: Call, leg: Leg, digit: str) -> None:
         if leg.id != self.anchor:
             return
-        if self.recording:
+        if self.recording and not self.ending:
             if digit in self.stop_digits:
-                ex.flows.end_message(call, self, "digit", digit)
+                ex.taking.end(call, self, "digit", digit)
             return
         self.feed(ex, call, ivr.Digit(digit=digit))
 
@@ -90,8 +98,12 @@ class FlowSession(Session, kw_only=True):
     def timer(self, ex: Exchange, call: Call, name: str) -> None:
         if name == "flow":
             ex.flows.expire(call, self)
+        elif name == "message" and self.ending:
+            ex.taking.overdue(call, self)
         elif name == "message":
-            ex.flows.end_message(call, self, "limit")
+            ex.taking.end(call, self, "limit")
+        elif name == "silence":
+            ex.taking.end(call, self, "silence")
 
     def stop(self, ex: Exchange, call: Call, reason: str) -> None:
         ex.flows.hung_up(call, self, reason)
@@ -100,7 +112,7 @@ class FlowSession(Session, kw_only=True):
         if not ex.flows.resume(call, self):
             ex.end_call(call, status=500, cause=41, reason=f"flow {self.flow} is gone")
         elif self.recording:
-            ex.flows.end_message(call, self, "stopped")
+            ex.taking.end(call, self, "stopped")
 
     def describe(self) -> dict[str, Any]:
         return {"stage": "flow", "flow": self.flow}

@@ -32,6 +32,7 @@ ROWS: dict[str, str] = {
     "notice": "notice:NoticeVerb",
     "override": "override:OverrideVerb",
     "pause": "pause:PauseVerb",
+    "pin": "pin:PinVerb",
     "play": "play:PlayVerb",
     "queue": "queue:QueueVerb",
     "record": "record:RecordVerb",

@@ -42,6 +42,9 @@ class Verb(Generic[O]):
         """The caller hung up: True to wait a moment for the answer of an open request (a recording)."""
         return False
 
+    def hung_up(self, run: Run, options: O) -> None:
+        """The caller is gone and nothing is waited for: what is still to be put out."""
+
     def branches(self, options: O) -> Iterator[Branch]:
         """The branches that have a target of their own."""
         return iter(())

@@ -14,15 +14,37 @@ from pbx.ivr.run import Outcome, Run
 from pbx.ivr.verbs.base import Branch, Verb
 
 
+def _make_box(messages: list[dict[str, Any]], greeting: str) -> dict[str, Any]:
+    unheard = [message for message in messages if message["new"]]
+    heard = [message for message in messages if not message["new"]]
+    return {
+        "messages": messages,
+        "unheard": unheard,
+        "heard": heard,
+        "new": len(unheard),
+        "old": len(heard),
+        "greeting": greeting,
+    }
+
+
 class MailboxOptions(VerbOptions):
     mailbox: Template = described(..., "Number of the mailbox.", "信箱号码。")
     pin: Template | None = described(
-        None, "PIN the caller entered; without it only the own phone gets in.", "来电者输入的 PIN。"
+        None,
+        "PIN the caller entered; without it only the own phone gets in, or who gave it before in the same call.",
+        "来电者输入的 PIN；不给出时，只有本机或本次通话中已输入过 PIN 的来电者可进入。",
     )
     into: Variable = described(
-        ..., "Variable that takes `messages`, `new`, `old` and `greeting`.", "保存留言列表的变量。"
+        ...,
+        "Variable that takes `messages`, of these `unheard` and `heard`, how many (`new`, `old`), and `greeting`.",
+        "保存留言列表的变量：messages、unheard、heard、new、old、greeting。",
     )
     refused: TargetField = described(..., "Where to go with a wrong PIN, or none.", "PIN 错误时的去向。")
+    locked: TargetField | None = described(
+        None,
+        "Where to go after too many wrong PINs; default: as refused.",
+        "PIN 错误次数过多时的去向；默认同 refused。",
+    )
     failed: TargetField = described(
         ..., "Where to go when there is no such mailbox, or it cannot be read.", "信箱不存在或无法读取时的去向。"
     )
@@ -59,16 +81,18 @@ bye:
             return None
         failure = "error" if isinstance(event, Expired) else event.failure
         if isinstance(event, Expired) or failure:
-            run.store(options.into, {"messages": [], "new": 0, "old": 0, "greeting": ""})
+            run.store(options.into, _make_box([], ""))
+            if failure == "locked" and options.locked is not None:
+                return "locked"
             return "refused" if failure in ("refused", "locked") else "failed"
         messages: list[dict[str, Any]] = [msgspec.to_builtins(message) for message in event.messages]
-        new = sum(message["new"] for message in messages)
-        box = {"messages": messages, "new": new, "old": len(messages) - new, "greeting": event.greeting}
-        run.store(options.into, box)
+        run.store(options.into, _make_box(messages, event.greeting))
         return "next"
 
     def branches(self, options: MailboxOptions) -> Iterator[Branch]:
         yield "refused", ("refused",), options.refused
+        if options.locked is not None:
+            yield "locked", ("locked",), options.locked
         yield "failed", ("failed",), options.failed
 
     def writes(self, options: MailboxOptions) -> frozenset[str]:

@@ -2,8 +2,8 @@
 
 import pytest
 
-from pbx.app.mailbox import make_mailbox_flow
-from pbx.config.model import Configuration, Extension, Mailbox
+from pbx.app.mailbox import Box, make_mailbox_flow
+from pbx.config.model import Configuration, Mailbox
 from pbx.events import catalogue as facts
 from pbx.sip.commands import Flow
 from pbx.testing.netem import Netem, World
@@ -82,16 +82,15 @@ def test_without_a_mailbox_the_call_ends() -> None:
 
 @pytest.mark.parametrize("name", ["李娜", 'A "quoted" {{ name }}', "{braces}", "1: 2 # 3"])
 def test_any_name_can_be_greeted(name: str) -> None:
-    extension = Extension(number="1001", name=name, voicemail=Mailbox())
-    assert make_mailbox_flow(extension, Mailbox()).name == "voicemail:1001"
+    assert make_mailbox_flow(Box("1001", name, "", Mailbox(), frozenset())).name == "voicemail:1001"
 
 
 def test_greetings_change_the_flow() -> None:
-    extension = Extension(number="1001", name="A")
-    own = Mailbox.model_validate({"greeting": {"en": "Speak now."}})
+    plain = Box("1001", "A", "", Mailbox(), frozenset())
+    own = plain._replace(settings=Mailbox.model_validate({"greeting": {"en": "Speak now."}}))
     versions = {
-        make_mailbox_flow(extension, Mailbox()).version,
-        make_mailbox_flow(extension, own).version,
-        make_mailbox_flow(extension, own, "/var/prompts/hello.wav").version,
+        make_mailbox_flow(plain).version,
+        make_mailbox_flow(own).version,
+        make_mailbox_flow(own, "/var/prompts/hello.wav").version,
     }
     assert len(versions) == 3

@@ -58,8 +58,8 @@ MAY: dict[Role, set[str]] = {
     "administrator": set(c.COMMANDS),
 }
 ONLY_TECHNICAL = (
-    "DeviceRegistered DeviceUnregistered DoNotDisturb Forwarding MessageWaiting TrunkStateChanged GatewayStateChanged "
-    "DiskStateChanged"
+    "DeviceRegistered DeviceUnregistered DoNotDisturb Forwarding MessageWaiting VoicemailChanged TrunkStateChanged "
+    "GatewayStateChanged DiskStateChanged"
 )
 ONLY_ROOT = "ConfigurationApplied ConfigurationRefused SecurityAlert AuditEntry"
 HIDDEN: dict[Role, set[str]] = {

@@ -489,28 +489,6 @@ def test_record_and_its_ends() -> None:
     assert d.words[-1] == " 0"
 
 
-def test_voicemail_kept_when_the_caller_hangs_up() -> None:
-    nodes = "start:\n  - voicemail: {mailbox: '1001', greeting: welcome, saved: bye}\n  - hangup\n"
-    d = Driver(nodes).start().played()
-    record = d.find(m.Record).request
-    d.give(m.HungUp())
-    assert d.machine.ended == ""
-    d.give(m.RecordFinished(record, "/r/1.wav", 6.0, "hangup"))
-    assert d.last == [
-        m.DepositMessage("1001", "/r/1.wav", 6.0, "13800138000"),
-        m.FlowEnded("hung_up", "tried", "start"),
-    ]
-    d = Driver(nodes).start().played().give(m.HungUp())
-    d.wait(10)
-    assert d.machine.ended == "hung_up"
-    d = Driver(nodes).start().give(m.HungUp())
-    assert d.machine.ended == "hung_up"
-    d = Driver(nodes).start().played()
-    d.give(m.RecordFinished(d.find(m.Record).request, "/r/1.wav", 6.0))
-    assert d.find(m.Play).names == ("bye",)
-    assert d.played().machine.ended == "hangup"
-
-
 def test_caller_class() -> None:
     nodes = (
         "start:\n  - caller_class: {classes: {vip: x}}\n  - say: '<{{ caller_class }}>'\n  - hangup\nx:\n  - hangup\n"
