@@ -180,6 +180,22 @@ OTHER_ROWS: dict[str, tuple[SetUp, int]] = {
 }
 
 
+async def linearity(folder: Path, counts: list[int], seconds: float, rounds: int) -> list[dict[str, Any]]:
+    """Relayed calls from few to many, floor and gateway in turns. Compared by what a hundred packets cost that came
+    through (a call-second, when none is lost): beyond the machine's limit the floor loses packets too."""
+    rows = []
+    for calls in counts:
+        floors, ours = [], []
+        for _ in range(rounds):
+            floors.append(await run_floor(folder, calls, seconds, True, False))
+            ours.append((await run_gateway(folder, calls, seconds, set_up_pairs))[0])
+        for name, runs in (("linearity: C floor, connected sockets", floors), ("linearity: gateway", ours)):
+            through = statistics.median(run.cpu_s * 1e8 / max(run.received, 1) for run in runs)
+            rows.append({**describe(name, calls, runs), "us_per_100_packets": round(through, 1)})
+        show(rows[-2:])
+    return rows
+
+
 async def run(given: argparse.Namespace) -> list[dict[str, Any]]:
     rows: list[dict[str, Any]] = []
     with tempfile.TemporaryDirectory(prefix="tandem-bench-", dir=given.folder) as name:
@@ -192,11 +208,15 @@ async def run(given: argparse.Namespace) -> list[dict[str, Any]]:
                 rows += found
                 show(found)
                 print(f"  ratio to the floor: {ratio}")
+        rows += await linearity(folder, given.linear, given.seconds, given.rounds)
         if given.others:
             for title, (set_up, most) in OTHER_ROWS.items():
+                if given.only and not any(word in title for word in given.only):
+                    continue
                 for calls in sorted({min(calls, most) for calls in given.other_calls}):
-                    result, memory, _ = await run_gateway(folder, calls, given.seconds, set_up)
-                    row = {**describe(title, calls, [result]), "kib_per_call": round(memory / calls, 1)}
+                    runs = [await run_gateway(folder, calls, given.seconds, set_up) for _ in range(given.rounds)]
+                    results = [result for result, _, _ in runs]
+                    row = {**describe(title, calls, results), "kib_per_call": round(runs[-1][1] / calls, 1)}
                     rows.append(row)
                     show([row])
     return rows
@@ -215,6 +235,7 @@ def show(rows: list[dict[str, Any]]) -> None:
             f"  x{row.get('ratio', 0):<6} lost {row['lost']:<6} p50 {row['p50_us']:>6.0f} p99 {row['p99_us']:>6.0f}"
             f" p99.9 {row['p999_us']:>6.0f} us  {row.get('kib_per_call', '')}"
             f"{late_text(row['tick_p999_us'])}"
+            f"{'  ' + str(row['us_per_100_packets']) + ' us/100 packets' if 'us_per_100_packets' in row else ''}"
             f"{'  STARVED: not a measurement' if row['starved'] else ''}",
             flush=True,
         )
@@ -225,6 +246,8 @@ def main() -> None:
     parser.add_argument("--calls", type=int, nargs="*", default=[200, 500, 1000])
     parser.add_argument("--seconds", type=float, default=5.0)
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--linear", type=int, nargs="*", default=[50, 100, 200, 500, 1000, 2000], metavar="CALLS")
+    parser.add_argument("--only", nargs="*", default=[], metavar="WORD", help="of the others, those with such a word")
     parser.add_argument("--others", action=argparse.BooleanOptionalAction, default=True)
     parser.add_argument("--other-calls", type=int, nargs="*", default=[200, 990])
     parser.add_argument("--folder", default=None, help="where recordings are written while measuring")
