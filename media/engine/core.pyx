@@ -1,7 +1,8 @@
 """The door between the control side (asyncio, one Python thread) and the engine's threads.
 
-Every structure is built here, handed over by a command and freed here when an event brings it back. The engine
-thread and the writer thread are Python threads that give the GIL away for good before they start working.
+Every structure is built for it (`orders`), handed over by a command and freed here when an event brings it back. What
+is left of the events are facts (`reports`). The engine thread and the writer thread are Python threads that give the
+GIL away for good before they start working.
 """
 
 import contextlib
@@ -17,92 +18,28 @@ from libc.stdlib cimport calloc, free, malloc
 from libc.string cimport memcpy, memset
 from posix.unistd cimport close
 
-from media.engine.companding cimport fill_gain_map
+from media.engine.belongings cimport Belongings
 from media.engine.ears cimport close_ears, open_ears
-from media.engine.handover cimport (
-    Clip,
-    address_text,
-    drop_all,
-    fill_address,
-    fill_route,
-    free_leg,
-    free_recorder,
-    new_leg,
-    read_stats,
-)
+from media.engine.handover cimport drop_all, fill_route, free_leg, free_recorder, new_leg, read_stats
 from media.engine.kernel cimport (
     CLOCK_MONOTONIC, EFD_CLOEXEC, EFD_NONBLOCK, EPOLLIN, EPOLL_CLOEXEC, EPOLL_CTL_ADD, TFD_CLOEXEC, TFD_NONBLOCK,
     epoll_create1, epoll_ctl, epoll_event, eventfd, timerfd_create,
 )
 from media.engine.loop cimport monotonic_ns, run_loop
+from media.engine.orders cimport fill_config, new_digits, new_player, new_recorder
 from media.engine.output cimport open_output
 from media.engine.recorder cimport build_header, run_writer
+from media.engine.reports cimport read_event
 from media.engine.rings cimport begin_command, commit_command, load_acquire, store_release
 from media.engine.ports import PortPool, PortsExhausted
-from media.engine.srtp import open_session
 from media.engine.tap cimport read_tap
-from media.engine.terms import DETECTIONS, DIGIT_CODES, EAR_BITS, PLAY_REASONS
-from media.engine.timeline cimport reset_timeline
+from media.engine.terms import EAR_BITS
 from media.engine.types cimport (
-    CMD_ADD,
-    CMD_CONFIGURE,
-    CMD_CONFIRM,
-    CMD_CONTROL_PLAY,
-    CMD_DIGITS,
-    CMD_EARS,
-    CMD_PLAY,
-    CMD_RECORD,
-    CMD_REC_STATE,
-    CMD_REC_STOP,
-    CMD_REMOVE,
-    CMD_ROUTES,
-    CMD_STOP,
-    CMD_STOP_PLAY,
-    CMD_TAP,
-    COMMAND_SLOTS,
-    Coder,
-    Command,
-    DigitOut,
-    EVENT_SLOTS,
-    EV_CODEC,
-    EV_CONFIRMED,
-    EV_DETECTED,
-    EV_DIGIT,
-    EV_DIGITS_SENT,
-    EV_FREE,
-    EV_FREE_CODER,
-    EV_FREE_EARS,
-    EV_FREE_SRTP,
-    EV_FREE_TAP,
-    EV_INTRUDER,
-    EV_LEG_GONE,
-    EV_MEDIA_STARTED,
-    EV_OVERRUN,
-    EV_PLAYER_FREE,
-    EV_PLAY_DONE,
-    EV_REC_DONE,
-    EV_REC_FAILED,
-    EV_REC_STATE,
-    EV_TALK,
-    EV_TAP,
-    EV_TIMEOUT,
-    Event,
-    EventRing,
-    HEADROOM,
-    KIND_NONE,
-    KIND_PCMA,
-    LATENESS_BOUNDS,
-    Leg,
-    LegConfig,
-    Loop,
-    MAX_CODECS,
-    PACKET_BYTES,
-    Player,
-    PlayItem,
-    Recorder,
-    Route,
-    SLOTS,
-    Tap,
+    CMD_ADD, CMD_CONFIGURE, CMD_CONFIRM, CMD_CONTROL_PLAY, CMD_DIGITS, CMD_EARS, CMD_PLAY, CMD_RECORD, CMD_REC_STATE,
+    CMD_REC_STOP, CMD_REMOVE, CMD_ROUTES, CMD_STOP, CMD_STOP_PLAY, CMD_TAP, COMMAND_SLOTS, Command, DigitOut,
+    EVENT_SLOTS, EV_FREE, EV_FREE_CODER, EV_FREE_EARS, EV_FREE_SRTP, EV_FREE_TAP, EV_LEG_GONE, EV_PLAYER_FREE,
+    EV_REC_DONE, Event, EventRing, HEADROOM, KIND_NONE, LATENESS_BOUNDS, Leg, LegConfig, Loop, PACKET_BYTES, Player,
+    Recorder, Route, SLOTS, Tap,
 )
 
 
@@ -126,9 +63,7 @@ cdef class Engine:
     cdef dict _players          # number -> clips kept alive
     cdef dict _recorders        # number -> address of Recorder
     cdef dict _taps             # leg -> address of the Tap the engine has or will have
-    cdef dict _coders           # address of Coder -> Python owner
-    cdef dict _sessions         # address of session -> pylibsrtp.Session
-    cdef dict _states           # leg -> what its SRTP sessions and coder were made from
+    cdef Belongings _belongings
     cdef object _draining       # (release time, leg address)
     cdef object _ports
     cdef list _threads
@@ -150,9 +85,7 @@ cdef class Engine:
         self._players = {}
         self._recorders = {}
         self._taps = {}
-        self._coders = {}
-        self._sessions = {}
-        self._states = {}
+        self._belongings = Belongings()
         self._draining = deque()
         self._ports = PortPool(first_port, last_port)
         self._threads = []
@@ -325,72 +258,16 @@ cdef class Engine:
         cdef Leg* target = self._leg(leg)
         cdef Command* command
         cdef LegConfig config
-        cdef int family, i
         family, _ = self._families[leg]
-        memset(&config, 0, sizeof(LegConfig))
-        if not 0 < len(setup.codecs) <= MAX_CODECS:
-            raise ValueError(f"a leg has 1 to {MAX_CODECS} codecs, not {len(setup.codecs)}")
-        config.codec_count = len(setup.codecs)
-        for i in range(config.codec_count):
-            spec = setup.codecs[i]
-            config.codecs[i].kind = spec.kind
-            config.codecs[i].payload_type = spec.payload_type
-            config.codecs[i].channels = spec.channels
-            config.codecs[i].clock_rate = spec.clock_rate
-            config.codecs[i].pcm_rate = spec.pcm_rate
-        config.dtmf_pt = setup.dtmf_payload_type
-        config.cn_pt = setup.cn_payload_type
-        config.send = setup.send
-        config.receive = setup.receive
-        config.lock_source = setup.lock_source
-        config.rtcp_mux = setup.rtcp_mux
-        config.ptime_ms = setup.ptime_ms
-        config.timeout_ms = setup.timeout_ms
-        config.remote_changed = setup.remote_changed
-        if setup.remote_port:
-            config.remote_length = fill_address(setup.remote_address, setup.remote_port, family, &config.remote)
-            fill_address(setup.remote_address, (setup.remote_port + 1) & 0xFFFF, family, &config.remote_rtcp)
-            config.remote_port = setup.remote_port
+        fill_config(&config, setup, family)
         command = begin_command(&self.loop.commands)
         if command == NULL:
             raise RingFull("the media engine does not keep up with its commands")
-        state = self._states.get(leg, {})
-        # What did not change keeps its state: SRTP's roll-over counter and replay list, a decoder's history.
-        fresh = {}
-        for name, wanted, make in (
-            ("send", setup.srtp_send, lambda keys: self._open_srtp(keys, False)),
-            ("receive", setup.srtp_receive, lambda keys: self._open_srtp(keys, True)),
-            ("coder", tuple((spec.kind, spec.pcm_rate, spec.fmtp) for spec in setup.codecs),
-             lambda _: self._open_coder(setup.codecs)),
-        ):
-            known = state.get(name)
-            fresh[name] = known if known is not None and known[0] == wanted else (wanted, make(wanted))
-        config.srtp_send = <void*><uintptr_t>fresh["send"][1]
-        config.srtp_receive = <void*><uintptr_t>fresh["receive"][1]
-        config.coder = <Coder*><uintptr_t>fresh["coder"][1]
-        self._states[leg] = fresh
+        self._belongings.fit(leg, setup, self.coder_factory, &config)
         command.type = CMD_CONFIGURE
         command.leg = target
         command.config = config
         commit_command(&self.loop.commands)
-
-    def _open_srtp(self, keys, inbound):
-        if keys is None:
-            return 0
-        session, address = open_session(keys[0], keys[1], inbound)
-        self._sessions[address] = session
-        return address
-
-    def _open_coder(self, codecs):
-        """State for the first codec that needs any; the factory returns its owner and the address of a Coder."""
-        if self.coder_factory is None:
-            return 0
-        for spec in codecs:
-            made = self.coder_factory(spec)
-            if made is not None:
-                self._coders[made[1]] = made[0]
-                return made[1]
-        return 0
 
     def confirm(self, int64_t number):
         self._push(CMD_CONFIRM, NULL, number, 0, 0, 0.0, NULL)
@@ -472,33 +349,7 @@ cdef class Engine:
     def play(self, int leg, uint32_t player, clips, bint loop, bint mixed, bint linear, str stop_digits,
              bint stop_on_speech, bint enqueue, int bytes_per_ms):
         cdef Leg* target = self._leg(leg)
-        cdef int count = len(clips)
-        cdef int i
-        cdef Clip clip
-        cdef PlayItem* item
-        cdef Player* fresh = <Player*>calloc(1, sizeof(Player) + count * sizeof(PlayItem))
-        if fresh == NULL:
-            raise MemoryError
-        fresh.id = player
-        fresh.mixed = mixed
-        fresh.linear = linear
-        fresh.loop = loop
-        fresh.stop_on_speech = stop_on_speech
-        fresh.count = count
-        fresh.gain = 1.0
-        fresh.bytes_per_ms = bytes_per_ms
-        for character in list(stop_digits.upper()):
-            if character in DIGIT_CODES:
-                fresh.stop_mask |= 1 << <int>DIGIT_CODES[character]
-        for i in range(count):
-            clip, skip = clips[i]
-            item = &fresh.items[i]
-            item.data = <const uint8_t*>clip.data
-            item.frames = clip.frames
-            item.size = clip.frame_count if clip.frames != NULL else len(clip.data)
-            item.endless = clip.endless
-            if i == 0 and skip:
-                fresh.offset = min(skip, item.size)
+        cdef Player* fresh = new_player(player, clips, loop, mixed, linear, stop_digits, stop_on_speech, bytes_per_ms)
         try:
             self._push(CMD_PLAY, target, enqueue, 0, 0, 0.0, fresh)
         except RingFull:
@@ -515,25 +366,11 @@ cdef class Engine:
 
     def send_digits(self, int leg, str digits, int duration_ms, int gap_ms, bint inband, uint32_t batch):
         cdef Leg* target = self._leg(leg)
-        cdef DigitOut* fresh = <DigitOut*>calloc(1, sizeof(DigitOut))
-        cdef uint32_t clock = target.config.codecs[0].clock_rate or 8000
-        if fresh == NULL:
-            raise MemoryError
-        for character in list(digits.upper()[:64]):
-            if character in DIGIT_CODES:
-                fresh.queue[fresh.count] = DIGIT_CODES[character]
-                fresh.count += 1
-        if inband:
-            clock = 8000
-        fresh.inband = inband
-        fresh.duration = min(max(duration_ms, 40), 5000) * clock // 1000
-        fresh.gap = min(max(gap_ms, 20), 5000) * clock // 1000
-        fresh.batch = batch
+        cdef DigitOut* fresh = new_digits(digits, duration_ms, gap_ms, inband, batch,
+                                          target.config.codecs[0].clock_rate or 8000)
         try:
-            if fresh.count == 0:
-                raise ValueError("no digit to send")
             self._push(CMD_DIGITS, target, 0, 0, 0, 0.0, fresh)
-        except (RingFull, ValueError):
+        except RingFull:
             free(fresh)
             raise
 
@@ -541,27 +378,8 @@ cdef class Engine:
 
     def start_recording(self, uint32_t recorder, int leg, int fd, str format, int law, uint32_t rate):
         cdef Leg* target = self._leg(leg)
-        cdef Recorder* fresh = <Recorder*>calloc(1, sizeof(Recorder))
-        cdef int side
-        cdef uint8_t header[128]
-        if fresh == NULL:
-            raise MemoryError
-        fresh.id = recorder
-        fresh.fd = fd
-        fresh.format = {"pcm16": 0, "pcmu": 1, "pcma": 2}[format]
-        fresh.width = 1 if law >= 0 else 2
-        fresh.law = law if law >= 0 else 0
-        fresh.silence = (0xFF if law == 0 else 0xD5) if law >= 0 else 0
-        fresh.rate = rate
-        # Two seconds: a block of 0.75 s, its settling time, and as much again for a slow disk.
-        fresh.capacity = 16384 if rate <= 8000 else 32768
-        for side in range(2):
-            fresh.ring[side] = <uint8_t*>malloc(fresh.capacity * fresh.width)
-            if fresh.ring[side] == NULL:
-                free_recorder(fresh)
-                raise MemoryError
-            memset(fresh.ring[side], fresh.silence, fresh.capacity * fresh.width)
-            reset_timeline(&fresh.line[side], 8000, rate)
+        cdef uint8_t[128] header
+        cdef Recorder* fresh = new_recorder(recorder, fd, format, law, rate)
         fresh.header_bytes = build_header(fresh, header)
         try:
             os.pwrite(fd, header[:fresh.header_bytes], 0)
@@ -614,65 +432,34 @@ cdef class Engine:
         return 0
 
     cdef int _take(self, Event* event, double now, list out) except -1:
+        """Take back what is ours to free or forget; what is left is a fact for the control side."""
         cdef int type = event.type
-        if type == EV_FREE:
+        if type == EV_FREE or type == EV_FREE_TAP:
             free(event.pointer)
-        elif type == EV_DIGIT:
-            out.append(("digit", event.leg, chr(event.a), "inband" if event.b else "rfc4733"))
-        elif type == EV_PLAY_DONE:
-            out.append(("play", event.leg, event.a, PLAY_REASONS[event.b], event.c))
         elif type == EV_PLAYER_FREE:
             self._players.pop(event.a, None)
             free(event.pointer)
-        elif type == EV_DIGITS_SENT:
-            out.append(("digits_sent", event.leg, event.a))
-        elif type == EV_MEDIA_STARTED:
-            out.append(("started", event.leg, address_text(event), event.port))
-        elif type == EV_TIMEOUT:
-            out.append(("timeout", event.leg, event.a))
-        elif type == EV_INTRUDER:
-            out.append(("intruder", event.leg, address_text(event), event.port, event.a))
-        elif type == EV_CODEC:
-            out.append(("codec", event.leg, event.a))
-        elif type == EV_CONFIRMED:
-            out.append(("confirmed", event.leg, event.a))
-        elif type == EV_REC_STATE:
-            out.append(("rec_state", event.a, event.b, event.c))
-        elif type == EV_REC_FAILED:
-            out.append(("rec_failed", event.a, event.b))
-        elif type == EV_REC_DONE:
-            free_recorder(<Recorder*><uintptr_t>self._recorders.pop(event.a))
-            out.append(("rec_done", event.a, event.b, event.c))
         elif type == EV_LEG_GONE:
             self._take_gone(<Leg*>event.pointer, now, out)
         elif type == EV_FREE_SRTP:
-            self._sessions.pop(<uintptr_t>event.pointer, None)
+            self._belongings.forget_session(event.pointer)
         elif type == EV_FREE_CODER:
-            self._coders.pop(<uintptr_t>event.pointer, None)
+            self._belongings.forget_coder(event.pointer)
         elif type == EV_FREE_EARS:
             close_ears(event.pointer)
-        elif type == EV_TAP:
-            out.append(("tap", event.leg))
-        elif type == EV_FREE_TAP:
-            free(event.pointer)
-        elif type == EV_OVERRUN:
-            out.append(("overrun", event.a, event.b))
-        elif type == EV_TALK:
-            out.append(("talk", event.leg, bool(event.a), event.b, event.c))
-        elif type == EV_DETECTED:
-            out.append(("detected", event.leg, DETECTIONS[event.a], event.b))
+        else:
+            if type == EV_REC_DONE:
+                free_recorder(<Recorder*><uintptr_t>self._recorders.pop(event.a))
+            out.append(read_event(event))
         return 0
 
     cdef int _take_gone(self, Leg* leg, double now, list out) except -1:
         cdef uint32_t number = leg.handle
         out.append(("gone", number, read_stats(leg)))
         self._legs.pop(number, None)
-        self._states.pop(number, None)
         self._taps.pop(number, None)
         _, port = self._families.pop(number)
-        self._sessions.pop(<uintptr_t>leg.config.srtp_send, None)
-        self._sessions.pop(<uintptr_t>leg.config.srtp_receive, None)
-        self._coders.pop(<uintptr_t>leg.config.coder, None)
+        self._belongings.forget_leg(number, &leg.config)
         leg.index = port
         drop_all(leg.rtp_fd)
         drop_all(leg.rtcp_fd)
