@@ -16,6 +16,7 @@ import structlog
 
 from pbx.adapters.archivist import Archivist
 from pbx.adapters.backend import HttpBackend
+from pbx.adapters.certificates import CertificateStore
 from pbx.adapters.configured import (
     list_max_contacts,
     make_accounts,
@@ -99,6 +100,7 @@ class Server:
         self.services: FlowServices
         self.voicemail: VoicemailWorker
         self.webhooks: Webhooks
+        self.certificates: CertificateStore
         self.housekeeper: Housekeeper
         self.archivist: Archivist
         self._ready = False
@@ -171,6 +173,9 @@ class Server:
         runtime.on_fetch = self.services.handle
         self.voicemail = VoicemailWorker(configuration.recording_folder().absolute(), self._tell_voicemail)
         runtime.on_voicemail = self.voicemail.handle
+        self.certificates = CertificateStore(self._certificate, clock=time.monotonic)
+        self.certificates.timeout = configuration.sip.stir.fetch_timeout
+        runtime.on_certificate = self.certificates.fetch
         self.webhooks = Webhooks()
         self.archivist = Archivist(state=runtime.state)
         self.housekeeper = Housekeeper(
@@ -248,6 +253,7 @@ class Server:
         await self.archivist.stop()
         await self.webhooks.close()
         await self.voicemail.close()
+        await self.certificates.close()
         await self.services.close()
         for link in self._links.values():
             await link.stop()
@@ -287,6 +293,7 @@ class Server:
         local = self._identity(configuration)
         await self.edge.configure(configuration, secrets.reveal, local)
         switch.exchange.stack.configure(self.edge.policy, local)
+        self.certificates.timeout = configuration.sip.stir.fetch_timeout
         settings = make_settings(configuration, secrets, VERSION)
         runtime.perform(switch.configure(settings, flows, changes, runtime.clock()))
         await asyncio.to_thread(self.users.sync_configuration, make_users(configuration, secrets), time.time())
@@ -457,6 +464,9 @@ class Server:
     def _closed(self, flow: Flow) -> None:
         if self._ready:
             self.runtime.flow_closed(flow)
+
+    def _certificate(self, url: str, pem: bytes, failure: str) -> None:
+        self.runtime.perform(self.runtime.switch.certificate_fetched(url, pem, failure, self.runtime.clock()))
 
     def _perform_edge(self, outputs: Sequence[Output]) -> None:
         """Outputs of trunks and guard that come between packets; also arms what they are waiting for."""

@@ -8,7 +8,7 @@ from pathlib import Path
 from pbx.adapters.gateway_link import GatewaySpec, make_command
 from pbx.adapters.transport import SipListener, find_source
 from pbx.app.settings import Settings
-from pbx.config.check_environment import find_prompt
+from pbx.config.check_environment import find_prompt, read_authorities
 from pbx.config.model import Configuration, Gateway, User
 from pbx.config.secrets import Secrets
 from pbx.config.voices import encode_voices
@@ -119,6 +119,7 @@ def make_settings(configuration: Configuration, secrets: Secrets, version: str) 
         find_prompt=lru_cache(maxsize=1000)(locate_prompt),
         find_source=find_source,
         version=version,
+        stir_authorities=read_authorities(configuration.sip.stir.authorities),
     )
 
 

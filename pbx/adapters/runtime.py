@@ -16,6 +16,7 @@ from pbx.app.outputs import (
     Broadcast,
     Checkpoint,
     Fetch,
+    FetchCertificate,
     KeepVoicemail,
     Note,
     Notify,
@@ -64,6 +65,7 @@ class Runtime:
         self.on_broadcast: Callable[[Broadcast], None] = lambda message: None
         self.on_fetch: Callable[[Fetch | Query | Recognise | Notify], None] = lambda request: None
         self.on_voicemail: Callable[[VoicemailWork], None] = lambda work: None
+        self.on_certificate: Callable[[str], None] = lambda url: None
         self.on_packet: Callable[[bool, Flow, bytes, str, str], None] | None = None
         """Ladder: (sent, flow, packet, leg, note)."""
         self.on_dropped: Callable[[Dropped], None] = lambda dropped: None
@@ -131,6 +133,8 @@ class Runtime:
             self.on_voicemail(output)
         elif isinstance(output, KeepVoicemail):
             self._keeper.put(PutVoicemail(key=output.key, state=output.state))
+        elif isinstance(output, FetchCertificate):
+            self.on_certificate(output.url)
         elif isinstance(output, Dropped):
             self.on_dropped(output)
         elif isinstance(output, Registered | Unregistered):

@@ -31,6 +31,7 @@ from pbx.sip.stack import Stack
 if TYPE_CHECKING:
     from pbx.app.agents import AgentControl
     from pbx.app.announcer import Announcer
+    from pbx.app.caller_proof import CallerProof
     from pbx.app.day import Day
     from pbx.app.desk import Desk
     from pbx.app.features import Features
@@ -79,6 +80,7 @@ class Exchange:
     watchers: Watchers
     taking: Taking
     voicemail: Voicemail
+    caller_proof: CallerProof
 
     def __init__(
         self, settings: Settings, stack: Stack, registrar: Registrar, acd: Acd, ids: IdSource, *, epoch: float, seq: int

@@ -71,6 +71,12 @@ class Recognise(Output, frozen=True):
         return f"Recognise(key={self.key!r}, language={self.language!r}, bytes={len(self.samples)})"
 
 
+class FetchCertificate(Output, frozen=True):
+    """A provider's certificate by https; answered by ``Switch.certificate_fetched`` with the same URL, always."""
+
+    url: str
+
+
 class Notify(Output, frozen=True):
     """An SMS or e-mail through the configured gateway or mail server; nobody waits for it."""
 
@@ -163,6 +169,7 @@ AnyOutput = (
     | RemoveMessageAudio
     | CheckPin
     | HashPin
+    | FetchCertificate
     | CommandDone
     | Checkpoint
     | Note

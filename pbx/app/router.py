@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
@@ -31,6 +32,8 @@ if TYPE_CHECKING:
 MAX_DATA = 1000
 """Characters kept of a header that becomes call data."""
 
+_NO_PROOF: Mapping[str, str] = {}
+
 
 class Plan(NamedTuple):
     """The session that leads to a destination."""
@@ -50,17 +53,19 @@ class Router:
 
     # --- new calls --------------------------------------------------------------------------------------------
 
-    def incoming(self, event: IncomingCall) -> None:
-        """An INVITE from a known origin: refuse it at once, or open its media and then route it."""
+    def incoming(self, event: IncomingCall, proof: Mapping[str, str] = _NO_PROOF) -> None:
+        """An INVITE from a known origin: refuse it at once, or open its media and then route it. ``proof``: call data
+        about who calls."""
         ex = self._ex
         refusal = self._refusal(event)
         if refusal is not None:
-            status, cause, reason = refusal
-            ex.note("warning", "call refused", "", caller=event.caller, called=event.called, reason=reason)
-            ex.sip(Hangup(leg=event.leg, status=status, cause=cause, retry_after=10 if status == 503 else 0))
-            self._log_blocked(event, reason)
+            self.refuse(event, *refusal)
             return
         call = self._make_call(event)
+        call.data.update(proof)
+        longest = ex.settings.configuration.limits.max_call_duration
+        if longest:
+            ex.timers.set((call.id, "call", ""), ex.now + longest)
         leg = ex.legs.create(
             call, f"{event.origin.kind}:{event.origin.name}", "in", call.caller, id=event.leg, name=event.caller_name
         )
@@ -84,6 +89,19 @@ class Router:
         if event.replaces:
             ex.transfers.replaced(call, leg, event.replaces)
         ex.media.open(call, leg)
+
+    def refuse(self, event: IncomingCall, status: int, cause: int, reason: str, phrase: str = "") -> None:
+        """A new call is not taken; ``reason`` is for records, ``phrase`` for the caller's exchange."""
+        ex = self._ex
+        ex.note("warning", "call refused", "", caller=event.caller, called=event.called, reason=reason)
+        retry_after = 10 if status == 503 else 0
+        ex.sip(Hangup(leg=event.leg, status=status, cause=cause, reason=phrase, retry_after=retry_after))
+        self._log_blocked(event, reason)
+
+    @staticmethod
+    def read_caller(event: IncomingCall, trunk: Trunk) -> str:
+        """The caller's number as the trunk writes it."""
+        return _read_party(event, trunk).number
 
     def _refusal(self, event: IncomingCall) -> Failure | None:
         ex = self._ex

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Literal
+
+from cryptography.x509 import Certificate
 
 from media.protocol import Music
 from pbx.call.negotiation import MediaChoice
@@ -27,6 +29,7 @@ class Settings:
         find_prompt: Callable[[str, str], str] = lambda name, language: "",
         find_source: Callable[[str], str] = lambda peer: "",
         version: str = "",
+        stir_authorities: Sequence[Certificate] = (),
     ) -> None:
         """``find_prompt``: path of a recorded prompt by name and language, empty if there is none; ``find_source``:
         our own address on the way to a peer, empty if it is not known."""
@@ -35,6 +38,7 @@ class Settings:
         self._find_source = find_source
         self.configuration = configuration
         self.version = version
+        self.stir_authorities = stir_authorities
         self.plan = NumberPlan(configuration)
         self.country = configuration.locale.country
         self.tone_country = self.country.lower()

@@ -15,6 +15,7 @@ from pbx.acd.acd import Acd
 from pbx.app.acd_config import make_acd_config
 from pbx.app.agents import AgentControl
 from pbx.app.announcer import Announcer
+from pbx.app.caller_proof import CallerProof
 from pbx.app.day import Day
 from pbx.app.desk import Desk
 from pbx.app.exchange import CallOver, Exchange
@@ -84,6 +85,7 @@ class Switch:
         ex.recovery = Recovery(ex)
         ex.day = Day(ex)
         ex.message_waiting = MessageWaiting(ex)
+        ex.caller_proof = CallerProof(ex)
         watchers = ex.watchers = Watchers(ex)
         stack.set_admission(watchers.admit)
         toll = self.toll = TollDesk(ex)
@@ -143,6 +145,11 @@ class Switch:
     def messages_waiting(self, mailbox: str, counts: MessageCounts, now: float) -> list[AnyOutput]:
         """``mailbox`` (an extension's number) holds these messages now: its phones' lamps follow."""
         self._begin(now).message_waiting.put(mailbox, counts)
+        return self._settle()
+
+    def certificate_fetched(self, url: str, pem: bytes, failure: str, now: float) -> list[AnyOutput]:
+        """What a ``FetchCertificate`` brought, or why it brought nothing."""
+        self._begin(now).caller_proof.fetched(url, pem, failure)
         return self._settle()
 
     def expire(self, now: float) -> list[AnyOutput]:
@@ -243,6 +250,7 @@ class Switch:
             "timers": len(ex.timers),
             "devices": len(ex.device_legs),
             "watches": len(ex.watchers),
+            "unproven": len(ex.caller_proof),
             **{f"sip_{name}": count for name, count in ex.stack.live().items()},
         }
 
@@ -293,14 +301,11 @@ class Switch:
         found = ex.find(event.leg) if leg_handler is not None else None
         if leg_handler is not None and found is not None:
             leg_handler(ex, *found, event)
+        elif isinstance(event, sip.Ended):
+            ex.caller_proof.ended(event.leg)
 
     def _incoming(self, event: sip.IncomingCall) -> None:
-        ex = self.exchange
-        ex.router.incoming(event)
-        longest = ex.settings.configuration.limits.max_call_duration
-        call = ex.leg_calls.get(event.leg)
-        if call and longest:
-            ex.timers.set((call, "call", ""), ex.now + longest)
+        self.exchange.caller_proof.incoming(event)
 
     def _registered(self, event: sip.Registered) -> None:
         ex = self.exchange

@@ -10,6 +10,7 @@ from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
 
+from cryptography.x509 import Certificate, load_pem_x509_certificates
 from pydantic import BaseModel
 
 from pbx.config.base import Prompt, SecretSource
@@ -29,6 +30,7 @@ def check(configuration: Configuration, tree: Node) -> Iterator[Problem]:
     yield from _check_folders(configuration, tree)
     yield from _check_ports(configuration, tree)
     yield from _check_recognisers(configuration, tree)
+    yield from _check_stir(configuration, tree)
     for loc, value in walk(configuration):
         if isinstance(value, SecretSource) and not is_idle(configuration, loc):
             yield from _check_secret(loc, value, tree)
@@ -45,6 +47,28 @@ def check(configuration: Configuration, tree: Node) -> Iterator[Problem]:
         elif isinstance(value, Path) and (loc[-1] in _INPUT_FILES or loc[0] == "sources"):
             if not value.exists():
                 yield tree.mark_of(loc).problem(f"{spell(loc)}: there is no file {value}", "a file that exists")
+
+
+def read_authorities(path: Path | None) -> list[Certificate]:
+    """Certificates of a PEM file; none without a file. Raises ``OSError`` and ``ValueError``."""
+    return load_pem_x509_certificates(path.read_bytes()) if path is not None else []
+
+
+def _check_stir(configuration: Configuration, tree: Node) -> Iterator[Problem]:
+    path = configuration.sip.stir.authorities
+    if path is None:
+        for name, trunk in configuration.trunks.items():
+            if trunk.stir != "ignore" and trunk.enabled:
+                mark = tree.mark_of(("trunks", name, "stir"))
+                yield mark.problem(f"the trunk {name!r} cannot judge signatures", "sip: {stir: {authorities: FILE}}")
+        return
+    try:
+        read_authorities(path)
+    except FileNotFoundError:
+        return  # told with the other files
+    except (OSError, ValueError):
+        mark = tree.mark_of(("sip", "stir", "authorities"))
+        yield mark.problem(f"{path} holds no certificates", "a PEM file with certificates of authorities")
 
 
 def walk(value: Any, loc: Loc = ()) -> Iterator[tuple[Loc, Any]]:

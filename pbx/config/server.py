@@ -111,6 +111,17 @@ class SessionTimer(Model):
     """Shortest interval that is accepted (Min-SE)."""
 
 
+class Stir(Model):
+    """Proof of callers' numbers (RFC 8224), for trunks whose `stir` asks for it."""
+
+    authorities: ConfigPath | None = None
+    """PEM file of the authorities that certify providers."""
+    max_age: Annotated[Seconds, Field(ge=1, le=3600)] = 60.0
+    """A signature older than this is stale."""
+    fetch_timeout: Annotated[Seconds, Field(ge=0.1, le=10)] = 3.0
+    """The caller waits so long for his provider's certificate."""
+
+
 class Sip(Model):
     """SIP in general."""
 
@@ -135,6 +146,8 @@ class Sip(Model):
     """Refreshing of established calls."""
     reliable_provisional: Literal["off", "supported", "required"] = "supported"
     """100rel (RFC 3262): never, when the peer wants it, or only so."""
+    stir: Stir = Stir()
+    """Proof of callers' numbers."""
     session_id: bool = True
     """Send Session-ID (RFC 7989) in all messages of a call, so that it can be followed through other exchanges."""
     max_forwards: Annotated[int, Field(ge=2, le=255)] = 70

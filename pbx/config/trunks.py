@@ -223,6 +223,9 @@ class Trunk(Model):
     """Recording of this trunk's calls; default: the general policy."""
     trust_identity: bool = False
     """Believe P-Asserted-Identity, Remote-Party-ID and Diversion of the provider, and show private numbers to it."""
+    stir: Literal["ignore", "flag", "refuse"] = "ignore"
+    """Calls from the provider whose signed identity (STIR/SHAKEN, RFC 8224) is missing or wrong: taken without a look,
+    taken with the result as call data (`stir`, `stir_attestation`), or refused (428, 436, 437, 438)."""
     ring_timeout: Seconds = 120.0
     """An outgoing call that is not answered by then is cancelled."""
     fail_over_on: tuple[Annotated[int, Field(ge=300, le=699)], ...] = (408, 480, 500, 502, 503, 504)

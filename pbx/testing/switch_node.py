@@ -10,6 +10,7 @@ from pbx.app.outputs import (
     Append,
     CheckPin,
     Checkpoint,
+    FetchCertificate,
     KeepVoicemail,
     MakeMessageAudio,
     Note,
@@ -61,6 +62,7 @@ class SwitchNode:
         self.records: list[Record] = list(after.records) if after else []
         self.notes: list[Note] = []
         self.notices: list[Notify] = []
+        self.certificates_wanted: list[str] = []
         self.done: dict[str, CommandDone] = {}
         self.checkpoints: dict[str, bytes] = dict(after.checkpoints) if after else {}
         self.voicemail: dict[str, str] = dict(after.voicemail) if after else {}
@@ -157,6 +159,11 @@ class SwitchNode:
         self._take(self.switch.drain(now), now)
         return self._drain()
 
+    def certify(self, url: str, pem: bytes, now: float, failure: str = "") -> Sequence[Output]:
+        """A certificate that was wanted is here."""
+        self._take(self.switch.certificate_fetched(url, pem, failure, now), now)
+        return self._drain()
+
     # --- inside -----------------------------------------------------------------------------------------------
 
     def _take(self, outputs: Sequence[AnyOutput], now: float) -> None:
@@ -174,6 +181,8 @@ class SwitchNode:
                 self._work(output, now)
             elif isinstance(output, Notify):
                 self.notices.append(output)
+            elif isinstance(output, FetchCertificate):
+                self.certificates_wanted.append(output.url)
             elif isinstance(output, CommandDone):
                 self.done[output.request_id] = output
             else:

@@ -54,7 +54,7 @@ def test_hops_and_session_are_carried_on() -> None:
     assert (heard.request.headers.get("Session-ID") or "").startswith(session)
 
 
-@pytest.mark.parametrize(("hops", "rings"), [(1, True), (0, False)])
+@pytest.mark.parametrize(("hops", "rings"), [(2, True), (0, False)])
 def test_a_loop_between_exchanges_ends(hops: int, rings: bool) -> None:
     room = Room()
     call_in(room, max_forwards=hops)
