@@ -166,6 +166,7 @@ class Server:
         runtime.on_binding = self._keep_binding
         runtime.on_packet = self.edge.on_packet
         switch.exchange.find_trunk_flow = self.edge.find_trunk_flow
+        switch.exchange.find_trunk_others = self.edge.find_trunk_others
         runtime.on_dropped = self.edge.on_dropped
         self._ready = True
         await self._start_desk(configuration, secrets)

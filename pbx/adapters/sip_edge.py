@@ -145,6 +145,10 @@ class SipEdge:
             return None
         return self.trunks.get_flow(name)
 
+    def find_trunk_others(self, name: str) -> tuple[Flow, ...]:
+        """The trunk's other servers, the next best first."""
+        return self.trunks.get_targets(name)[1:] if self.find_trunk_flow(name) is not None else ()
+
     # --- what the operator asks -------------------------------------------------------------------------------------
 
     def trace(self, legs: Sequence[str], arguments: Mapping[str, str]) -> dict[str, str]:

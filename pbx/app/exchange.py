@@ -111,6 +111,8 @@ class Exchange:
         """Why a device may not make an outside call now, or None; replaced where limits are configured."""
         self.find_trunk_flow: Callable[[str], Flow | None] = lambda trunk: None
         """Where a trunk answers now: its name resolved, the server that is alive. None: as the configuration says."""
+        self.find_trunk_others: Callable[[str], tuple[Flow, ...]] = lambda trunk: ()
+        """Where else it can be reached when that server is silent, best first."""
         self.on_fact: Callable[[facts.AnyEvent], None] = lambda fact: None
         """Hears every fact as it is stated; the limits on outside calls follow calls by it."""
 

@@ -38,6 +38,7 @@ class Launch(msgspec.Struct, frozen=True, kw_only=True):
     from_name: str = ""
     headers: tuple[tuple[str, str], ...] = ()
     credentials: Credentials | None = None
+    alternatives: tuple[Flow, ...] = ()
     timeout: float = 60.0
     late_offer: bool = False
 
@@ -120,6 +121,7 @@ class LegControl:
                 leg=leg.id,
                 uri=launch.uri,
                 flow=launch.flow,
+                alternatives=launch.alternatives,
                 route=launch.route,
                 from_uri=launch.from_uri,
                 from_name=launch.from_name,

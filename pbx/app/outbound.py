@@ -159,6 +159,7 @@ class Outbound:
             Launch(
                 uri=f"sip:{target.number}@{host}{port}{user}{parameter}",
                 flow=flow,
+                alternatives=ex.find_trunk_others(name),
                 from_uri=f"sip:{target.caller or 'anonymous'}@{domain}",
                 from_name=target.caller_name,
                 headers=self._identity(trunk, target, domain),

@@ -42,6 +42,9 @@ class Invite(Command, frozen=True, kw_only=True):
     uri: str
     """Request-URI, e.g. ``sip:1001@192.0.2.5:5062;transport=tcp``."""
     flow: Flow
+    alternatives: tuple[Flow, ...] = ()
+    """Other servers of the same name, in the order they are tried where one is silent, cannot be reached or answers 503
+    (RFC 3263 section 4.3)."""
     route: tuple[str, ...] = ()
     """Route header values (Path of a registration, outbound proxy)."""
     from_uri: str

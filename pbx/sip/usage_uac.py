@@ -17,6 +17,8 @@ from .writer import build_request, clean, format_headers
 
 MAX_FORKS = 16
 MAX_ATTEMPTS = 3
+SILENT_SERVER = 8
+"""T1 of silence after which the next server of a name is asked: four transmissions on UDP."""
 
 
 def quote_name(name: str) -> str:
@@ -31,6 +33,7 @@ class OutgoingLeg(Leg):
     """A call to a peer."""
 
     __slots__ = (
+        "_alternatives",
         "_attempts",
         "_cancel_wanted",
         "_command",
@@ -79,6 +82,8 @@ class OutgoingLeg(Leg):
         self._attempts = 0
         self._nonce_counts: dict[str, int] = {}
         self._proof = ""
+        self._alternatives = list(command.alternatives)
+        """Servers that have not been tried yet."""
         self._udp_flow: Flow | None = None
         """Where a long INVITE goes if TCP fails."""
         self._early_sdp: dict[str, bytes] = {}
@@ -114,6 +119,9 @@ class OutgoingLeg(Leg):
             self._send_invite()
             return
         self.tx = endpoint.transactions.start_client("INVITE", branch, dialog.flow, data, self._on_event, self.id)
+        if self._alternatives:
+            # A server that is there says 100 within 200 ms; nobody should hear silence for 64*T1 before the next one.
+            endpoint.transactions.set_timer(self.tx, "B", SILENT_SERVER * endpoint.transactions.timing.t1)
 
     # --- commands -----------------------------------------------------------------------------------------------
 
@@ -182,12 +190,24 @@ class OutgoingLeg(Leg):
             self.dialog.flow, self._udp_flow = self._udp_flow, None
             self._send_invite()
             return
+        if self._try_next():
+            return
         self.endpoint.transactions.stop_timer(self, "ring")
         self._drop_forks()
         if failure == "timeout":
             self.end("timeout", status=408, cause=102, reason="no response")
         else:
             self.end("transport", status=503, cause=27, reason="transport failed")
+
+    def _try_next(self) -> bool:
+        """Send the INVITE to the next server of the name (RFC 3263 section 4.3). False: there is none, or one rings."""
+        if self.phase != EARLY or self._forks or not self._alternatives:
+            return False
+        self.dialog.flow, self._udp_flow = self._alternatives.pop(0), None
+        # What the last server wanted proven it wanted with its own nonce.
+        self._attempts, self._proof = 0, ""
+        self._send_invite()
+        return True
 
     def _on_provisional(self, packet: Packet) -> None:
         if not self._provisional:
@@ -302,6 +322,8 @@ class OutgoingLeg(Leg):
         endpoint.request(dialog, "BYE", on_bye_answer, format_reason(16), leg=self.id)
 
     def _on_refusal(self, packet: Packet) -> None:
+        if packet.status == 503 and self._try_next():
+            return
         self._drop_forks()
         if self.phase != EARLY:
             return
