@@ -147,6 +147,8 @@ class Gateway:
             gateway=self.name,
             legs=self.dispatcher.leg_count,
             capacity=self.engine.capacity,
+            disk=self.dispatcher.recorders.disk,
+            disk_free_bytes=self.dispatcher.recorders.free,
         )
 
     def _recover(self) -> None:

@@ -28,6 +28,7 @@ from media.control.recordings import (
 from media.engine.core import Engine
 from media.protocol import (
     AnyEvent,
+    DiskLevel,
     DiskState,
     RecordingCompleted,
     RecordingFailed,
@@ -71,7 +72,9 @@ class RecorderDesk:
         self._last = 0
         self._low = low_bytes
         self._full = full_bytes
-        self.disk = "ok"
+        self.disk: DiskLevel = "ok"
+        self.free = 0
+        """Bytes, when the disk was last looked at."""
 
     def states(self) -> tuple[RecordingState, ...]:
         return tuple(
@@ -263,11 +266,11 @@ class RecorderDesk:
             place = os.statvfs(self._folder)
         except OSError:
             return
-        free = place.f_bavail * place.f_frsize
-        level = "full" if free < self._full else "low" if free < self._low else "ok"
+        free = self.free = place.f_bavail * place.f_frsize
+        level: DiskLevel = "full" if free < self._full else "low" if free < self._low else "ok"
         if level != self.disk:
             self.disk = level
-            self._emit(DiskState(level=level, free_bytes=free))  # type: ignore[arg-type]
+            self._emit(DiskState(level=level, free_bytes=free))
 
     def recover(self) -> None:
         """Finish what a dead gateway left. Blocks; before the first command."""

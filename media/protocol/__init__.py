@@ -75,7 +75,7 @@ from media.protocol.replies import (
     Snapshot,
     Welcome,
 )
-from media.protocol.values import Codec, File, Hears, LegStats, Music, PlayItem, Silence, Speech, Srtp, Tone
+from media.protocol.values import Codec, DiskLevel, File, Hears, LegStats, Music, PlayItem, Silence, Speech, Srtp, Tone
 
 MAX_FRAME_BYTES = 4 * 1024 * 1024
 """A longer frame closes the connection: nothing legitimate comes near it."""
@@ -98,6 +98,7 @@ __all__ = [
     "Detected",
     "DigitReceived",
     "DigitsSent",
+    "DiskLevel",
     "DiskState",
     "Event",
     "File",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from media.protocol.values import LegStats, Struct
+from media.protocol.values import DiskLevel, LegStats, Struct
 
 
 class Event(Struct, tag=True, frozen=True, kw_only=True):
@@ -135,7 +135,7 @@ class RecordingFailed(Event, frozen=True, kw_only=True):
 class DiskState(Event, frozen=True, kw_only=True):
     """Sent when a watermark is crossed either way."""
 
-    level: Literal["ok", "low", "full"]
+    level: DiskLevel
     free_bytes: int
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Literal
 
 from media.protocol.commands import ConfigureLeg
-from media.protocol.values import Hears, LegStats, Struct
+from media.protocol.values import DiskLevel, Hears, LegStats, Struct
 
 
 class Reply(Struct, tag=True, frozen=True, kw_only=True):
@@ -31,6 +31,9 @@ class Welcome(Reply, frozen=True, kw_only=True):
     """Stable for the life of the gateway process; another value means that it was restarted."""
     legs: int
     capacity: int
+    disk: DiskLevel = "ok"
+    """Of the recordings, as the last :class:`DiskState` said: a call control that comes back has not heard it."""
+    disk_free_bytes: int = 0
 
 
 class LegOpened(Reply, frozen=True, kw_only=True):

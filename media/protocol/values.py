@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 import msgspec
 
 
@@ -90,6 +92,9 @@ class Music(Struct, tag=True, frozen=True, kw_only=True):
 
 
 PlayItem = File | Speech | Tone | Silence | Music
+
+
+DiskLevel = Literal["ok", "low", "full"]
 
 
 class LegStats(Struct, frozen=True, kw_only=True):

@@ -169,8 +169,7 @@ class MediaControl:
         elif isinstance(event, media.RecordingCompleted | media.RecordingFailed):
             ex.recording.finished(event)
         elif isinstance(event, media.DiskState):
-            ex.recording.disk = event.level
-            ex.log(facts.DiskStateChanged(level=event.level, free_bytes=event.free_bytes))
+            ex.recording.disk_changed(gateway, event.level, event.free_bytes)
         elif isinstance(event, media.Quality):
             self._quality(event)
         elif isinstance(event, media.TickLateness):
@@ -255,6 +254,7 @@ class MediaControl:
                 reason=f"{welcome.legs} legs live there",
             )
         )
+        self._ex.recording.disk_changed(gateway, welcome.disk, welcome.disk_free_bytes)
         if restarted:
             view.legs = 0
             self._ex.legs.anchor_again(gateway)

@@ -23,7 +23,8 @@ class RecordingControl:
     def __init__(self, ex: Exchange, root: str) -> None:
         self._ex = ex
         self._root = root
-        self.disk = "ok"
+        self._disks: dict[str, media.DiskLevel] = {}
+        """By gateway."""
         self._calls: dict[str, tuple[str, str, str]] = {}
         """Call, leg and path of every recorder that has not reported its end."""
         self._interrupted: dict[str, list[str]] = {}
@@ -31,9 +32,27 @@ class RecordingControl:
         self._to_restart: set[str] = set()
         """Of these, those that are recorded again as soon as they have a port on the new one."""
 
-    def blocks_calls(self) -> bool:
-        """Whether the disk is full and the administrator wants calls refused then."""
-        return self.disk == "full" and self._ex.settings.configuration.recording.when_full == "reject"
+    @property
+    def disk(self) -> media.DiskLevel:
+        """The worst of all gateways."""
+        levels = self._disks.values()
+        return "full" if "full" in levels else "low" if "low" in levels else "ok"
+
+    def is_full(self, gateway: str) -> bool:
+        return self._disks.get(gateway) == "full"
+
+    def disk_changed(self, gateway: str, level: media.DiskLevel, free_bytes: int) -> None:
+        """A gateway looked at the disk of its recordings."""
+        if self._disks.get(gateway, "ok") != level:
+            self._disks[gateway] = level
+            self._ex.log(facts.DiskStateChanged(level=level, free_bytes=free_bytes, gateway=gateway))
+
+    def blocks(self, gateway: str, *, trunk: str = "", extension: str = "") -> bool:
+        """Whether a call would have to be recorded that cannot be, and the administrator wants it refused then."""
+        settings = self._ex.settings
+        if not self.is_full(gateway) or settings.configuration.recording.when_full != "reject":
+            return False
+        return settings.recording_policy(trunk=trunk, extension=extension).mode == "all"
 
     @property
     def running(self) -> Collection[str]:
@@ -97,7 +116,7 @@ class RecordingControl:
         ex = self._ex
         if any(note.leg == leg.id and note.state != "stopping" for note in call.recordings.values()):
             return None
-        if self.disk == "full":
+        if self.is_full(leg.gateway):
             ex.log(
                 facts.RecordingFailed(
                     call=call.id, recording="", leg=leg.id, path="", reason="the disk is full", kept=False

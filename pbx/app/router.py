@@ -113,7 +113,7 @@ class Router:
             return 503, 42, "too many calls a second"
         if not ex.media.choose():
             return 503, 34, "no media gateway"
-        if ex.recording.blocks_calls():
+        if not emergency and ex.recording.blocks(ex.media.choose(), **{event.origin.kind: event.origin.name}):
             return 503, 34, "no disk space for recordings that are required"
         if event.origin.kind == "trunk":
             trunk = configuration.trunks.get(event.origin.name)

@@ -32,7 +32,7 @@ class Taking:
         session.recording, session.stop_digits = output.request, output.stop_digits
         session.recording_since = ex.now
         session.ending, session.silence, session.spoke = "", output.silence_seconds, False
-        if ex.recording.disk == "full":
+        if ex.recording.is_full(call.gateway):
             ex.note("error", "a message cannot be recorded: the disk is full", call.id)
             session.recording_path = ""
             self._answer(call, session, ivr.RecordFinished(request=output.request, reason="failed"))

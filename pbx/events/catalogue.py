@@ -487,6 +487,7 @@ class GatewayStateChanged(Event, frozen=True, kw_only=True):
 class DiskStateChanged(Event, frozen=True, kw_only=True):
     level: Literal["ok", "low", "full"]
     free_bytes: int
+    gateway: str = ""
 
 
 class SecurityAlert(Event, frozen=True, kw_only=True):

@@ -11,6 +11,7 @@ from ruamel.yaml import YAML
 
 from media import protocol as media
 from pbx.config.loader import load
+from pbx.config.recording import RecordingPolicy
 from pbx.events import catalogue as facts
 from pbx.ivr.lint import load_folder
 from pbx.sip.commands import Flow
@@ -121,6 +122,43 @@ def test_a_full_disk_stops_recordings_not_calls(room: Room) -> None:
     call = room.call_lina()
     assert len(call.talkers) == 2 and not call.recordings
     assert room.facts(facts.RecordingFailed)[0].reason == "the disk is full"
+
+
+def fill(room: Room, policy: str) -> None:
+    """The gateway's disk is full, calls to be recorded are to be refused, and ``policy`` is the general one."""
+    settings = room.node.switch.exchange.settings
+    recording = settings.configuration.recording
+    changed = recording.model_copy(
+        update={"when_full": "reject", "policy": RecordingPolicy.model_validate({"mode": policy})}
+    )
+    settings.configuration = settings.configuration.model_copy(update={"recording": changed})
+    full = media.DiskState(level="full", free_bytes=0)
+    room.world.post(SWITCH, room.node.happened(full, room.world.now))
+
+
+def test_a_full_disk_refuses_calls_that_have_to_be_recorded(room: Room) -> None:
+    fill(room, "all")
+    assert dial(room, "1001", "1002").ended.status == 503
+    emergency = dial(room, "1001", "110")
+    assert emergency.ended is None or emergency.ended.status != 503, "an emergency call passes"
+    again = media.DiskState(level="ok", free_bytes=1 << 40)
+    room.world.post(SWITCH, room.node.happened(again, room.world.now))
+    assert dial(room, "1003", "1002").ended is None
+    levels = [event.level for event in room.facts(facts.DiskStateChanged)]
+    assert levels == ["full", "ok"]
+
+
+def test_a_full_disk_lets_calls_pass_that_nobody_records(room: Room) -> None:
+    fill(room, "on_demand")
+    assert dial(room, "1001", "1002").ended is None
+
+
+def test_a_call_control_that_comes_back_learns_of_the_full_disk(room: Room) -> None:
+    welcome = media.Welcome(id=1, version=1, gateway="g", legs=0, capacity=9, disk="full", disk_free_bytes=5)
+    switch = room.node.switch
+    switch.gateway_up("local", welcome, room.world.now)
+    assert switch.exchange.recording.is_full("local") and switch.exchange.recording.disk == "full"
+    assert not switch.exchange.recording.is_full("another")
 
 
 def test_no_media_port_ends_the_call_cleanly(room: Room) -> None:

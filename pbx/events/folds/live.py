@@ -13,6 +13,7 @@ from pbx.events.catalogue import Record
 from .counts import QueueCounts, ServiceGoal
 
 ConnectionState = Literal["initiated", "alerting", "connected", "hold"]
+_DISK_LEVELS = ("ok", "low", "full")
 """ECMA-269's; a connection that is gone ("null") is not listed."""
 
 
@@ -107,6 +108,8 @@ class LiveState(msgspec.Struct, kw_only=True):
     registrations: dict[str, list[LiveContact]] = {}
     """By device."""
     disk: str = "ok"
+    """The worst of all gateways."""
+    disks: dict[str, str] = {}
 
 
 class LiveFold:
@@ -309,7 +312,8 @@ class LiveFold:
             self.state.registrations.pop(event.device, None)
 
     def _on_disk(self, at: float, event: e.DiskStateChanged) -> None:
-        self.state.disk = event.level
+        self.state.disks[event.gateway] = event.level
+        self.state.disk = max(self.state.disks.values(), key=_DISK_LEVELS.index)
 
     # --- keeping --------------------------------------------------------------------------------------------------
 
