@@ -19,7 +19,7 @@ from typing import Any, Literal
 from pbx.core.ids import IdSource
 from pbx.core.timers import Deadline
 
-from . import agents, items, offers, reconciling, snapshots, views
+from . import agents, callbacks, items, offers, reconciling, snapshots, views
 from .entering import enter
 from .floor import Floor, install
 from .matching import run
@@ -129,20 +129,22 @@ class Acd:
         items.pull(self.floor, record, who, now)
         return self._finish(now)
 
-    def request_callback(self, item: str, number: str, now: float) -> list[AnyOutput]:
-        """The caller may hang up: a virtual caller keeps the place (CallbackKept)."""
-        record = self.floor.items.get(item)
+    def set_calling(self, queue: str, allowed: bool, now: float) -> list[AnyOutput]:
+        """Whether customers of the queue may be called back now; where not, callbacks keep their place unoffered."""
+        record = self.floor.queues.get(queue)
         if record is None:
-            return self._reject("request_callback", item, "unknown_item")
-        items.keep_callback(self.floor, record, number, now)
+            return self._reject("set_calling", queue, "unknown_queue")
+        callbacks.set_calling(self.floor, record, allowed)
         return self._finish(now)
 
-    def callback_failed(self, agent: str, item: str, now: float) -> list[AnyOutput]:
-        """The agent accepted a callback and the customer was not reached: CallbackDeferred, or QueueLeft for good."""
-        who = self.floor.agents.get(agent)
-        if who is None:
-            return self._reject("callback_failed", agent, "unknown_agent")
-        items.fail_callback(self.floor, who, item, now)
+    def callback_reached(self, item: str, now: float) -> list[AnyOutput]:
+        """The customer of an accepted or offered callback is on the line: from now on it is an item like any other."""
+        callbacks.reach(self.floor, item)
+        return self._finish(now)
+
+    def callback_failed(self, item: str, now: float) -> list[AnyOutput]:
+        """The customer of an accepted or offered callback was not reached: CallbackDeferred, or QueueLeft for good."""
+        callbacks.fail(self.floor, item, now)
         return self._finish(now)
 
     # --- offers ------------------------------------------------------------------------------------------------

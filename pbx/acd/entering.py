@@ -37,7 +37,9 @@ def enter(
     item.moves = moves
     if previous is not None:
         item.callback, item.attempts, item.expires_at = previous.callback, previous.attempts, previous.expires_at
-    kept = _recall_place(queue, work.caller, now)
+    if work.callback and previous is None and queue.config.callback is not None:
+        item.callback, item.expires_at = work.callback, now + queue.config.callback.expires_s
+    kept = None if work.callback else _recall_place(queue, work.caller, now)
     item.entered_at = entered_at if kept is None else min(entered_at, kept)
     rank_place(floor, item)
     _set_deadlines(floor, item, now)
@@ -71,6 +73,9 @@ def judge_entry(floor: Floor, work: WorkItem, queue: Queue | None, name: str, no
     rule = floor.callers.get(work.caller) or floor.tiers.get(work.tier)
     if rule is not None and rule.blocked:
         return "blocked"
+    if work.callback:
+        # Nobody waits on the line: neither hours nor length nor absence matter, only whether there are callbacks.
+        return "" if queue.config.callback is not None else "no_callback"
     if not queue.open:
         return queue.closed_for
     if 0 < queue.config.max_length <= len(queue.items):
@@ -123,7 +128,7 @@ def _refuse(
     moves: int,
     previous: Item | None,
 ) -> None:
-    destination = find_destination(queue, reason) if reason != "duplicate" else ""
+    destination = "" if reason == "duplicate" or work.callback else find_destination(queue, reason)
     if destination.startswith("queue:") and moves >= floor.config.max_moves:
         reason, destination = "too_many_moves", ""
     floor.out.append(Refused(item=work.id, queue=name, reason=reason, destination=destination))
@@ -195,7 +200,7 @@ def find_due_overflow(item: Item, now: float) -> OverflowReason | None:
         return "max_wait"
     if queue.removed:
         return "closed"
-    if not queue.open and queue.config.on_close == "overflow":
+    if not queue.open and queue.config.on_close == "overflow" and not item.callback:
         return queue.closed_for
     if is_deserted(queue, now) and not item.callback:
         return "no_agents"

@@ -355,7 +355,10 @@ def _forget_plans(queue: Queue) -> None:
 
 
 def put_item(item: Item) -> None:
-    """Let the item wait in the class of its present needs."""
+    """Let the item wait in the class of its present needs; a callback outside its hours waits apart."""
+    if item.callback and not item.queue.calling:
+        item.state = "deferred"
+        return
     item.state = "waiting"
     item.queue.waiting += 1
     put_place(item.plan.steps[item.step][1].waiting, item.place)

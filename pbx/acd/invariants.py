@@ -172,7 +172,7 @@ def _check_timers(floor: Floor) -> Iterator[str]:
             yield f"{item!r} is due at {min(deadlines, default=None)}, its timer at {timers.at(('item', item.id))}"
         if item.state == "reserved" and item.prefer_until is None:
             yield f"{item!r} is reserved for ever"
-        if item.state == "deferred" and item.resume_at is None:
+        if item.state == "deferred" and item.resume_at is None and item.queue.calling:
             yield f"{item!r} is deferred for ever"
     for agent in floor.agents.values():
         ends = agent.state in ("talking", "after_call_work") or agent.pause_until is not None

@@ -1,4 +1,4 @@
-"""What can happen to a waiting item: it leaves, moves, becomes a callback, is pulled, or one of its deadlines comes."""
+"""What can happen to a waiting item: it leaves, moves, is pulled, or one of its deadlines comes."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from typing import Literal
 from .agents import end_after_call, settle
 from .entering import announce, enter, find_due_overflow, judge_entry, leave, overflow_item, rank_place
 from .estimate import note_handled
-from .floor import Floor, make_plan, put_item, schedule_item, take_item
+from .floor import Floor, put_item, schedule_item, take_item
 from .matching import start_round
-from .messages import CallbackDeferred, CallbackKept, LeaveReason, QueueLeft, QueueStateChanged, Rejected
+from .messages import LeaveReason, QueueStateChanged, Rejected
 from .offers import widen_item, withdraw_round
 from .records import AfterCall, Agent, Item, Queue
 
@@ -50,64 +50,6 @@ def pull(floor: Floor, item: Item, agent: Agent, now: float) -> None:
         reject(floor, "pull", item.id, f"agent_{agent.state}")
     else:
         start_round(floor, item, (agent,), "pull", now)
-
-
-# --- callbacks -------------------------------------------------------------------------------------------------
-
-
-def keep_callback(floor: Floor, item: Item, number: str, now: float) -> None:
-    """A virtual caller takes over the place. The caller may hang up; ``withdraw`` is not called then."""
-    rules = item.queue.config.callback
-    if rules is None or item.callback:
-        reject(floor, "request_callback", item.id, "no_callback" if rules is None else "already_callback")
-        return
-    if item.round is not None:
-        reject(floor, "request_callback", item.id, "item_offered")
-        return
-    item.callback = number
-    item.expires_at = now + rules.expires_s
-    item.leave_at = item.announce_at = None
-    schedule_item(floor, item)
-    position = item.queue.count_ahead(item.place) + 1
-    floor.out.append(CallbackKept(item=item.id, queue=item.queue.name, number=number, position=position))
-
-
-def fail_callback(floor: Floor, agent: Agent, item_id: str, now: float) -> None:
-    """The agent accepted but the customer was not reached: try again later with the old place, within bounds."""
-    work = agent.work.get(item_id)
-    if work is None or work.record is None or not work.record.callback:
-        reject(floor, "callback_failed", item_id, "no_callback")
-        return
-    item = work.record
-    queue = item.queue
-    rules = queue.config.callback
-    del agent.work[item_id], floor.holders[item_id]
-    settle(floor, agent, now)
-    item.attempts += 1
-    if rules is None or item.attempts >= rules.attempts or queue.removed:
-        floor.out.append(
-            QueueLeft(
-                item=item.id,
-                queue=queue.name,
-                entry=item.entry,
-                reason="callback_failed",
-                waited_s=now - item.joined_at,
-            )
-        )
-        return
-    floor.items[item.id] = queue.items[item.id] = item
-    item.plan = make_plan(queue, item.work.skills, item.work.language)
-    item.step = 0
-    rank_place(floor, item)
-    widen_item(floor, item, now)
-    item.state = "deferred"
-    item.resume_at = now + rules.retry_s
-    schedule_item(floor, item)
-    floor.out.append(
-        CallbackDeferred(
-            item=item.id, queue=queue.name, entry=item.entry, attempt=item.attempts, retry_at=item.resume_at
-        )
-    )
 
 
 # --- deadlines -------------------------------------------------------------------------------------------------

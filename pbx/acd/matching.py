@@ -31,6 +31,9 @@ def run(floor: Floor, now: float) -> None:
 
 def find_agent(floor: Floor, item: Item, now: float) -> bool:
     """Offer the item to whoever is best; if nobody fits, it waits. True if it was offered."""
+    if item.callback and not item.queue.calling:
+        put_item(item)
+        return False
     if item.prefer_until is not None:
         named = next((agent for agent in item.reserved_for if item.queue.channel in agent.pooled), None)
         if named is not None:
@@ -103,7 +106,10 @@ def start_round(
     take_item(item)
     item.state = "offered"
     floor.timers.cancel(("item", item.id))
-    round_ = Round(floor.ids.token("r"), item, now, now + queue.config.ring_timeout_s)
+    ring_until = now + queue.config.ring_timeout_s
+    if item.callback and queue.config.callback is not None:
+        ring_until += queue.config.callback.reach_s
+    round_ = Round(floor.ids.token("r"), item, now, ring_until)
     item.round = round_
     floor.rounds[round_.id] = round_
     floor.timers.set(("round", round_.id), round_.ring_until)

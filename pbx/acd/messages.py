@@ -22,6 +22,8 @@ LeaveReason = Literal[
     "callback",  # a callback was kept elsewhere
     "callback_failed",  # the virtual caller could not be reached
     "callback_expired",
+    "callback_cancelled",
+    "called_again",  # the customer called by himself, and has the place now
     "moved",  # to another queue, by a supervisor or a flow
     "overflow",
     "closed",
@@ -58,6 +60,8 @@ class WorkItem(msgspec.Struct, frozen=True, kw_only=True):
     entered_at: float | None = None
     """When the wait began, if not now: kept when an item is moved or restored."""
     data: dict[str, str] = {}
+    callback: str = ""
+    """Number to be called when its turn comes: a virtual caller that keeps a place. Empty: the caller is there."""
 
 
 class Output(msgspec.Struct, frozen=True, kw_only=True, gc=False):
@@ -139,17 +143,8 @@ class AnnouncePosition(Output, frozen=True, kw_only=True, gc=False):
     estimated_wait_s: float
 
 
-class CallbackKept(Output, frozen=True, kw_only=True, gc=False):
-    """The caller may hang up: a virtual caller holds the place, to be reached at ``number``."""
-
-    item: str
-    queue: str
-    number: str
-    position: int
-
-
 class CallbackDeferred(Output, frozen=True, kw_only=True, gc=False):
-    """The customer was not reached; the entry is open again, and its place is offered again at ``retry_at``."""
+    """The customer was not reached; the entry is open (again), and its place is offered again at ``retry_at``."""
 
     item: str
     queue: str
@@ -172,7 +167,7 @@ class Offer(Output, frozen=True, kw_only=True, gc=False):
     ring_until: float
     why: Decision
     callback: str = ""
-    """Number of the customer to call once the agent has accepted; empty: the caller is there."""
+    """Number of the customer to call; empty: the caller is there."""
 
 
 class OfferWithdrawn(Output, frozen=True, kw_only=True, gc=False):
@@ -267,7 +262,6 @@ AnyOutput = (
     | QueueLeft
     | Overflowed
     | AnnouncePosition
-    | CallbackKept
     | CallbackDeferred
     | Offer
     | OfferWithdrawn

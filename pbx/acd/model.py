@@ -59,6 +59,8 @@ class CallbackRules(msgspec.Struct, frozen=True):
     attempts: int = 3
     retry_s: float = 300.0
     expires_s: float = 4 * 3600.0
+    reach_s: float = 0.0
+    """An offer lasts so much longer, where the customer is called before the agent's phone rings."""
 
 
 class QueueConfig(msgspec.Struct, frozen=True, kw_only=True):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
+from .callbacks import fail
 from .floor import Floor
 from .items import finish, withdraw
 from .messages import OfferWithdrawn
@@ -11,14 +12,18 @@ from .offers import end_offer
 
 
 def reconcile(floor: Floor, live_items: Collection[str], live_offers: Collection[str], now: float) -> None:
-    """Drop what is no longer there. A held callback needs no live call and stays."""
+    """Drop what is no longer there. A held callback needs no live call and stays; one that an agent accepted and whose
+    call is gone was not reached."""
     items, offers = set(live_items), set(live_offers)
     for item in tuple(floor.items.values()):
         if item.id not in items and not item.callback:
             withdraw(floor, item, "lost", now)
     for item_id, (agent, work) in tuple(floor.holders.items()):
-        calling_back = work.record is not None and work.record.callback
-        if item_id not in items and not calling_back:
+        if item_id in items:
+            continue
+        if work.record is not None and work.record.callback:
+            fail(floor, item_id, now)
+        else:
             finish(floor, agent, item_id, now)
     for offer in tuple(floor.offers.values()):
         if offer.id not in offers and offer.id in floor.offers:

@@ -218,6 +218,7 @@ class Queue:
 
     __slots__ = (
         "active",
+        "calling",
         "channel",
         "config",
         "crowds",
@@ -254,6 +255,8 @@ class Queue:
         self.closed_for: Literal["closed", "holiday"] = "closed"
         self.hours: tuple[bool, str] | None = None
         """What the service hours said last."""
+        self.calling = True
+        """Whether customers may be called back now."""
         self.removed = False
         """No longer configured: serves who is in it, lets nobody in."""
         self.needs: dict[tuple[object, ...], NeedClass] = {}
@@ -317,9 +320,9 @@ class Work:
         self.moment = moment
         """When it began."""
         self.record = record
+        """The item as it was in the queue, for a callback that may have to go back."""
         self.disposition = ""
         self.note = ""
-        """The item as it was in the queue, for a callback that may have to go back."""
 
 
 class AfterCall:

@@ -55,6 +55,7 @@ def _save_queue(queue: Queue, now: float) -> dict[str, Any]:
         "open": queue.open,
         "closed_for": queue.closed_for,
         "hours": queue.hours,
+        "calling": queue.calling,
         "turns": queue.turns,
         "gaps": queue.gaps,
         "gap_mean": queue.gap_mean,
@@ -169,6 +170,7 @@ def _restore_queue(queue: Queue, saved: dict[str, Any], base: float) -> None:
     queue.open, queue.closed_for = saved["open"], saved["closed_for"]
     hours = saved.get("hours")
     queue.hours = None if hours is None else (hours[0], hours[1])
+    queue.calling = saved.get("calling", True)
     queue.turns = saved["turns"]
     queue.gaps, queue.gap_mean = saved["gaps"], saved["gap_mean"]
     queue.handled, queue.handling_mean = saved["handled"], saved["handling_mean"]

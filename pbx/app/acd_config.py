@@ -82,7 +82,12 @@ def _queue(queue: Queue, configuration: Configuration) -> QueueConfig:
         keep_place_s=queue.rejoin_window,
         callback=None
         if callback is None
-        else CallbackRules(attempts=callback.attempts, retry_s=callback.retry, expires_s=callback.expires),
+        else CallbackRules(
+            attempts=callback.attempts,
+            retry_s=callback.retry,
+            expires_s=callback.expires,
+            reach_s=callback.ring_timeout if callback.first == "customer" else 0.0,
+        ),
     )
 
 

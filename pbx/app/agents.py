@@ -41,6 +41,7 @@ class AgentControl:
         preferred = session.agents
         if not preferred and entry is not None and (last := self.last.find(call.caller, entry.last_agent)):
             preferred = (last,)
+        owed = ex.callbacks.take_place(call.caller, session.queue)
         item = acd.WorkItem(
             id=session.item,
             caller=call.caller,
@@ -52,6 +53,7 @@ class AgentControl:
             preferred_agents=preferred,
             preferred_s=PREFERRED_S if preferred else 0.0,
             data=dict(call.data),
+            entered_at=None if owed is None else owed - ex.epoch,
         )
         if entry is not None and entry.calendar is not None:
             state = ex.settings.calendar_state(entry.calendar, ex.wall)[0]
@@ -172,12 +174,19 @@ class AgentControl:
 
     def handle(self, event: acd.AnyOutput) -> None:
         self._ex.recovery.floor_changed()
+        if self._ex.callbacks.owns(event):
+            self._ex.callbacks.handle(event)
+            return
         handler = _HANDLERS.get(type(event))
         if handler is not None:
             handler(self, event)
 
+    def _call_of(self, item: str) -> str:
+        """The call that a work item stands for."""
+        return self._ex.callbacks.call_of(item) or item.partition("#")[0]
+
     def _session(self, item: str) -> tuple[Call, Queue] | None:
-        call = self._ex.calls.get(_call_of(item))
+        call = self._ex.calls.get(self._call_of(item))
         if call is None:
             return None
         for session in reversed(self._ex.stack_of(call)):
@@ -188,7 +197,7 @@ class AgentControl:
     def _queued(self, event: acd.Queued) -> None:
         self._ex.log(
             facts.Queued(
-                call=_call_of(event.item),
+                call=self._call_of(event.item),
                 item=event.item,
                 queue=event.queue,
                 priority=event.priority,
@@ -202,11 +211,11 @@ class AgentControl:
             found[0].queue = event.queue
             found[1].queued(self._ex, found[0], event)
 
-    def _offer(self, event: acd.Offer) -> None:
+    def log_offer(self, call: str, event: acd.Offer) -> None:
         self._offers[event.offer] = (event.item, self._ex.now)
         self._ex.log(
             facts.AgentOffered(
-                call=_call_of(event.item),
+                call=call,
                 item=event.item,
                 queue=event.queue,
                 agent=event.agent,
@@ -214,46 +223,48 @@ class AgentControl:
                 why=event.why.to_data(),
             )
         )
+
+    def log_offer_end(
+        self, call: str, event: acd.OfferWithdrawn | acd.Assigned, result: Literal["accepted"] | acd.OfferEnd
+    ) -> None:
+        """Nothing is said of an offer that was never stated, or is over."""
+        if self._offers.pop(event.offer, None) is None and result != "accepted":
+            return
+        self._ex.log(
+            facts.OfferEnded(
+                call=call,
+                item=event.item,
+                queue=event.queue,
+                agent=event.agent,
+                offer=event.offer,
+                result=result,
+                ringing_s=event.ringing_s,
+            )
+        )
+
+    def _offer(self, event: acd.Offer) -> None:
+        self.log_offer(self._call_of(event.item), event)
         found = self._session(event.item)
         if found is not None:
             found[1].offered(self._ex, found[0], event)
+        elif event.callback:
+            self.withdraw(event.item, "lost")  # nobody is owed it: the ACD was written down before it was over
         else:
             self.decline(event.offer, "failed")
 
     def _withdrawn(self, event: acd.OfferWithdrawn) -> None:
-        if self._offers.pop(event.offer, None) is not None:
-            self._ex.log(
-                facts.OfferEnded(
-                    call=_call_of(event.item),
-                    item=event.item,
-                    queue=event.queue,
-                    agent=event.agent,
-                    offer=event.offer,
-                    result=event.result,
-                    ringing_s=event.ringing_s,
-                )
-            )
+        self.log_offer_end(self._call_of(event.item), event, event.result)
         found = self._session(event.item)
         if found is not None:
             found[1].withdrawn(self._ex, found[0], event)
 
     def _assigned(self, event: acd.Assigned) -> None:
         ex = self._ex
-        self._offers.pop(event.offer, None)
-        ex.log(
-            facts.OfferEnded(
-                call=_call_of(event.item),
-                item=event.item,
-                queue=event.queue,
-                agent=event.agent,
-                offer=event.offer,
-                result="accepted",
-                ringing_s=event.ringing_s,
-            )
-        )
+        call = self._call_of(event.item)
+        self.log_offer_end(call, event, "accepted")
         ex.log(
             facts.QueueLeft(
-                call=_call_of(event.item),
+                call=call,
                 item=event.item,
                 queue=event.queue,
                 reason="answered",
@@ -271,7 +282,7 @@ class AgentControl:
     def _left(self, event: acd.QueueLeft) -> None:
         self._ex.log(
             facts.QueueLeft(
-                call=_call_of(event.item),
+                call=self._call_of(event.item),
                 item=event.item,
                 queue=event.queue,
                 reason=event.reason,
@@ -289,7 +300,7 @@ class AgentControl:
     def _announce(self, event: acd.AnnouncePosition) -> None:
         self._ex.log(
             facts.PositionAnnounced(
-                call=_call_of(event.item),
+                call=self._call_of(event.item),
                 queue=event.queue,
                 position=event.position,
                 estimated_wait_s=round(event.estimated_wait_s, 1),
@@ -328,7 +339,7 @@ class AgentControl:
         self._ex.note(
             "warning",
             "agent too long in a state",
-            _call_of(event.item) if _call_of(event.item) in self._ex.calls else "",
+            self._call_of(event.item) if self._call_of(event.item) in self._ex.calls else "",
             agent=event.agent,
             state=event.state,
             reason=event.reason,
@@ -336,15 +347,10 @@ class AgentControl:
         )
         if (
             event.state == "talking"
-            and _call_of(event.item) not in self._ex.calls
+            and self._call_of(event.item) not in self._ex.calls
             and event.item not in self._ex.leg_calls
         ):
             self.finished(event.agent, event.item)
-
-
-def _call_of(item: str) -> str:
-    """The call that a work item stands for."""
-    return item.partition("#")[0]
 
 
 def _rejection(outputs: Sequence[Any]) -> str:

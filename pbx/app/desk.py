@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from media.protocol import SendDigits
+from pbx.app import desk_queues as queues
 from pbx.app.clicks import begin_click
-from pbx.app.outputs import Broadcast
+from pbx.app.refusal import Refusal
 from pbx.app.sessions.dial import Dial
 from pbx.app.sessions.queue import Queue
 from pbx.app.sessions.talk import Talk
@@ -23,21 +24,12 @@ from pbx.sip.commands import RequestAnswer
 if TYPE_CHECKING:
     from pbx.app.exchange import Exchange
 
-_WIDE: frozenset[str] = frozenset(("administrator", "quality"))
-
-
-class Refusal(Exception):
-    """Ends a command with a CommandRejected."""
-
-    def __init__(self, code: ErrorCode, message: str) -> None:
-        super().__init__(message)
-        self.code: ErrorCode = code
-        self.message = message
+WIDE: frozenset[str] = frozenset(("administrator", "quality"))
 
 
 class Desk:
     def __init__(self, ex: Exchange) -> None:
-        self._ex = ex
+        self.ex = ex
 
     def execute(self, actor: Actor, command: cti.AnyCommand, request: str) -> None:
         result: CommandResult
@@ -46,12 +38,12 @@ class Desk:
             result = Accepted(data=data or {})
         except Refusal as refusal:
             result = CommandRejected(code=refusal.code, message=refusal.message)
-        self._ex.out.append(CommandDone(request_id=request, result=result))
+        self.ex.out.append(CommandDone(request_id=request, result=result))
 
     # --- whom and what it is about ----------------------------------------------------------------------------
 
     def _team_of(self, agent: str) -> str:
-        entry = self._ex.settings.configuration.agents.get(agent)
+        entry = self.ex.settings.configuration.agents.get(agent)
         return entry.team or "" if entry else ""
 
     def _may_manage(self, actor: Actor, agent: str) -> bool:
@@ -59,40 +51,40 @@ class Desk:
             return True
         return actor.role == "supervisor" and self._team_of(agent) in actor.teams
 
-    def _agent(self, actor: Actor, agent: str) -> str:
+    def agent(self, actor: Actor, agent: str) -> str:
         """The agent a command is about: the one named, if the actor may manage him, else the actor."""
         name = agent or actor.agent
         if not name:
             raise Refusal("bad_request", "no agent was named and this user is none")
-        if name not in self._ex.settings.configuration.agents or not self._may_manage(actor, name):
+        if name not in self.ex.settings.configuration.agents or not self._may_manage(actor, name):
             raise Refusal("unknown_object", f"no agent {name}")
         return name
 
     def _device(self, actor: Actor, device: str) -> str:
         if device:
             device = device if ":" in device else f"extension:{device}"
-            own = self._ex.agents.device_of(actor.agent) if actor.agent else ""
+            own = self.ex.agents.device_of(actor.agent) if actor.agent else ""
             if device != own and actor.role == "agent":
                 raise Refusal("forbidden", "agents use their own phone")
             return device
-        found = self._ex.agents.device_of(actor.agent) if actor.agent else ""
+        found = self.ex.agents.device_of(actor.agent) if actor.agent else ""
         if not found:
             raise Refusal("bad_request", "no phone was named and this user has none")
         return found
 
     def _call(self, actor: Actor, name: str) -> Call:
-        call = self._ex.calls.get(name)
+        call = self.ex.calls.get(name)
         if call is None or not self._may_touch(actor, call):
             raise Refusal("unknown_object", f"no call {name}")
         return call
 
     def _may_touch(self, actor: Actor, call: Call) -> bool:
-        if actor.role in _WIDE:
+        if actor.role in WIDE:
             return True
         agents = {leg.agent for leg in call.legs.values() if leg.agent}
         if actor.agent in agents and actor.agent:
             return True
-        if actor.agent and any(leg.device == self._ex.agents.device_of(actor.agent) for leg in call.live()):
+        if actor.agent and any(leg.device == self.ex.agents.device_of(actor.agent) for leg in call.live()):
             return True
         if actor.role != "supervisor":
             return False
@@ -108,14 +100,14 @@ class Desk:
             if actor.role == "agent" and leg.agent != actor.agent:
                 raise Refusal("forbidden", "agents act on their own connection")
             return leg
-        device = self._ex.agents.device_of(actor.agent) if actor.agent else ""
+        device = self.ex.agents.device_of(actor.agent) if actor.agent else ""
         for leg in call.live():
             if leg.agent and leg.agent == actor.agent or device and leg.device == device:
                 return leg
         raise Refusal("unknown_object", "this user has no connection in the call; name one")
 
     def _talk(self, call: Call, leg: Leg) -> Talk:
-        session = self._ex.owner(call, leg.id)
+        session = self.ex.owner(call, leg.id)
         if not isinstance(session, Talk):
             raise Refusal("wrong_state", "this connection is in no conversation")
         return session
@@ -126,7 +118,7 @@ class Desk:
         return call, leg, self._talk(call, leg)
 
     @staticmethod
-    def _check(refused: str) -> None:
+    def check(refused: str) -> None:
         if refused:
             code: ErrorCode = "unknown_object" if refused.startswith("unknown") else "wrong_state"
             raise Refusal(code, refused.replace("_", " "))
@@ -134,47 +126,47 @@ class Desk:
     # --- agents -----------------------------------------------------------------------------------------------
 
     def _set_agent_state(self, actor: Actor, command: cti.SetAgentState) -> None:
-        agent = self._agent(actor, command.agent)
-        agents = self._ex.agents
+        agent = self.agent(actor, command.agent)
+        agents = self.ex.agents
         if command.state == "log_on":
             device = command.device
             if device and ":" not in device:
                 device = f"extension:{device}"
-            self._check(agents.log_on(agent, device))
+            self.check(agents.log_on(agent, device))
         elif command.state == "log_off":
-            self._check(agents.log_off(agent))
+            self.check(agents.log_off(agent))
         elif command.state == "wrap_up_done":
-            self._check(agents.wrap_up(agent, command.disposition, command.note))
+            self.check(agents.wrap_up(agent, command.disposition, command.note))
         else:
-            self._check(agents.set_state(agent, command.state, command.reason))
+            self.check(agents.set_state(agent, command.state, command.reason))
 
     def _get_agent_state(self, actor: Actor, command: cti.GetAgentState) -> dict[str, Any]:
-        view = self._ex.acd.view_agent(self._agent(actor, command.agent))
+        view = self.ex.acd.view_agent(self.agent(actor, command.agent))
         data: dict[str, Any] = msgspec.to_builtins(view)
         return data
 
     def _extend_wrap_up(self, actor: Actor, command: cti.ExtendWrapUp) -> None:
-        self._check(self._ex.agents.extend_wrap_up(self._agent(actor, command.agent), command.seconds))
+        self.check(self.ex.agents.extend_wrap_up(self.agent(actor, command.agent), command.seconds))
 
     def _supervisor_state(self, actor: Actor, command: cti.SupervisorSetAgentState) -> None:
-        agent = self._agent(actor, command.agent)
-        agents = self._ex.agents
+        agent = self.agent(actor, command.agent)
+        agents = self.ex.agents
         if command.state == "log_off":
-            self._check(agents.log_off(agent, forced=True))
+            self.check(agents.log_off(agent, forced=True))
         elif command.state == "wrap_up_done":
-            self._check(agents.wrap_up(agent))
+            self.check(agents.wrap_up(agent))
         else:
-            reason = command.reason or self._ex.settings.configuration.system_reasons.supervisor
-            self._check(agents.set_state(agent, command.state, reason if command.state == "not_ready" else ""))
-        self._audit(actor, f"agent {command.state}", f"agent:{agent}", command.reason)
+            reason = command.reason or self.ex.settings.configuration.system_reasons.supervisor
+            self.check(agents.set_state(agent, command.state, reason if command.state == "not_ready" else ""))
+        self.audit(actor, f"agent {command.state}", f"agent:{agent}", command.reason)
 
     # --- calls ------------------------------------------------------------------------------------------------
 
     def _make_call(self, actor: Actor, command: cti.MakeCall) -> dict[str, Any]:
-        ex = self._ex
+        ex = self.ex
         if ex.stack.draining:
             raise Refusal("draining", "the server is about to stop")
-        agent = self._agent(actor, command.agent) if command.agent or actor.agent else ""
+        agent = self.agent(actor, command.agent) if command.agent or actor.agent else ""
         device = self._device(actor, command.device) if command.device or not agent else ex.agents.device_of(agent)
         if not device:
             raise Refusal("unreachable", f"agent {agent} has no phone")
@@ -207,37 +199,37 @@ class Desk:
         if leg.direction != "out" or leg.state not in ("dialing", "alerting"):
             raise Refusal("wrong_state", "this phone does not ring")
         # Phones of most makers answer on an in-dialog NOTIFY "talk" (BroadSoft remote control).
-        self._ex.sip(RequestAnswer(leg=leg.id))
+        self.ex.sip(RequestAnswer(leg=leg.id))
 
     def _clear_connection(self, actor: Actor, command: cti.ClearConnection) -> None:
         call = self._call(actor, command.call)
-        self._ex.legs.hangup(self._leg(actor, call, command.leg), cause=16)
+        self.ex.legs.hangup(self._leg(actor, call, command.leg), cause=16)
 
     def _clear_call(self, actor: Actor, command: cti.ClearCall) -> None:
         call = self._call(actor, command.call)
-        self._ex.end_call(call, cause=16, reason=f"ended by {actor.user}")
+        self.ex.end_call(call, cause=16, reason=f"ended by {actor.user}")
 
     def _hold(self, actor: Actor, command: cti.HoldCall) -> None:
         call, leg, talk = self._own_talk(actor, command)
         for other in talk.legs:
             if other != leg.id:
-                talk.park(self._ex, call, call.legs[other], leg, True)
+                talk.park(self.ex, call, call.legs[other], leg, True)
 
     def _retrieve(self, actor: Actor, command: cti.RetrieveCall) -> None:
         call, leg, talk = self._own_talk(actor, command)
         for other in talk.legs:
             if other != leg.id:
-                talk.park(self._ex, call, call.legs[other], leg, False)
+                talk.park(self.ex, call, call.legs[other], leg, False)
 
     def _consult(self, actor: Actor, command: cti.ConsultationCall) -> None:
         call, leg, talk = self._own_talk(actor, command)
         if talk.consulting:
             raise Refusal("wrong_state", "a consultation is already going on")
         self._set_data(call, command.data)
-        plan = self._ex.router.plan(call, command.destination, by=leg.device, anchor=leg, joins=True)
+        plan = self.ex.router.plan(call, command.destination, by=leg.device, anchor=leg, joins=True)
         if plan is None or not isinstance(plan.session, Dial):
             raise Refusal("unknown_object", f"{command.destination} cannot be consulted")
-        talk.consult(self._ex, call, leg, plan.session)
+        talk.consult(self.ex, call, leg, plan.session)
 
     def _consulting(self, actor: Actor, command: cti.CallCommand, answered: bool = True) -> tuple[Call, Talk]:
         call, leg, talk = self._own_talk(actor, command)
@@ -247,29 +239,29 @@ class Desk:
 
     def _alternate(self, actor: Actor, command: cti.AlternateCall) -> None:
         call, talk = self._consulting(actor, command)
-        talk.alternate(self._ex, call)
+        talk.alternate(self.ex, call)
 
     def _reconnect(self, actor: Actor, command: cti.ReconnectCall) -> None:
         call, talk = self._consulting(actor, command, answered=False)
         if talk.consulted:
-            self._ex.legs.hangup(call.legs[talk.consulted], cause=16)
+            self.ex.legs.hangup(call.legs[talk.consulted], cause=16)
         else:
-            self._ex.stop_above(call, talk, "reconnected")
-            talk.consult_failed(self._ex, call)
+            self.ex.stop_above(call, talk, "reconnected")
+            talk.consult_failed(self.ex, call)
 
     def _transfer(self, actor: Actor, command: cti.TransferCall) -> None:
         call = self._call(actor, command.call)
         leg = self._leg(actor, call, command.leg)
         talk = self._talk(call, leg)
         if talk.consulting == leg.id and talk.consulted:
-            talk.complete_transfer(self._ex, call)
+            talk.complete_transfer(self.ex, call)
             return
         other = self._other_call(actor, call, leg, command.consultation)
-        if other is None or not self._ex.transfers.join(call, leg, talk, *other):
+        if other is None or not self.ex.transfers.join(call, leg, talk, *other):
             raise Refusal("wrong_state", "there is no consultation to transfer to")
 
     def _other_call(self, actor: Actor, call: Call, leg: Leg, named: str) -> tuple[Call, Leg] | None:
-        for other in self._ex.calls.values():
+        for other in self.ex.calls.values():
             if other is call or (named and named not in (other.id, *other.legs)):
                 continue
             for mine in other.live():
@@ -279,36 +271,36 @@ class Desk:
 
     def _conference(self, actor: Actor, command: cti.ConferenceCall) -> None:
         call, talk = self._consulting(actor, command)
-        talk.join(self._ex, call)
+        talk.join(self.ex, call)
 
     def _single_step_transfer(self, actor: Actor, command: cti.SingleStepTransferCall) -> None:
         call, leg, talk = self._own_talk(actor, command)
         self._set_data(call, command.data)
-        if not talk.transfer(self._ex, call, leg, command.destination):
+        if not talk.transfer(self.ex, call, leg, command.destination):
             raise Refusal("unknown_object", f"{command.destination} cannot take the call")
 
     def _single_step_conference(self, actor: Actor, command: cti.SingleStepConferenceCall) -> None:
         call, leg, talk = self._own_talk(actor, command)
-        plan = self._ex.router.plan(call, command.destination, by=leg.device, anchor=leg, joins=True)
+        plan = self.ex.router.plan(call, command.destination, by=leg.device, anchor=leg, joins=True)
         if plan is None or not isinstance(plan.session, Dial):
             raise Refusal("unknown_object", f"{command.destination} cannot be called")
         plan.session.quiet = True
-        self._ex.push(call, plan.session)
+        self.ex.push(call, plan.session)
 
     def _deflect(self, actor: Actor, command: cti.DeflectCall) -> None:
         call = self._call(actor, command.call)
         leg = self._leg(actor, call, command.leg)
-        session = self._ex.owner(call, leg.id)
+        session = self.ex.owner(call, leg.id)
         if isinstance(session, Queue):
-            self._ex.agents.decline(leg.offer, "refused")
+            self.ex.agents.decline(leg.offer, "refused")
         elif isinstance(session, Dial):
-            session.deflect(self._ex, call, command.destination)
+            session.deflect(self.ex, call, command.destination)
         else:
             raise Refusal("wrong_state", "this connection does not ring")
 
     def _digits(self, actor: Actor, command: cti.GenerateDigits) -> None:
         call, leg, talk = self._own_talk(actor, command)
-        ex = self._ex
+        ex = self.ex
         for name in talk.legs:
             if name != leg.id:
                 other = call.legs[name]
@@ -336,7 +328,7 @@ class Desk:
                 call.data[key] = value
             else:
                 call.data.pop(key, None)
-        self._ex.log(facts.CallInformation(call=call.id, data=dict(data)))
+        self.ex.log(facts.CallInformation(call=call.id, data=dict(data)))
 
     def _snapshot_call(self, actor: Actor, command: cti.SnapshotCall) -> dict[str, Any]:
         return self._describe(self._call(actor, command.call))
@@ -344,7 +336,7 @@ class Desk:
     def _snapshot_device(self, actor: Actor, command: cti.SnapshotDevice) -> dict[str, Any]:
         calls = [
             self._describe(call)
-            for call in self._ex.calls.values()
+            for call in self.ex.calls.values()
             if self._may_touch(actor, call) and any(leg.device == command.device for leg in call.live())
         ]
         return {"device": command.device, "calls": calls}
@@ -368,7 +360,7 @@ class Desk:
                 }
                 for leg in call.live()
             ],
-            "sessions": [session.describe() for session in self._ex.stack_of(call)],
+            "sessions": [session.describe() for session in self.ex.stack_of(call)],
             "recordings": {note.id: note.state for note in call.recordings.values()},
         }
 
@@ -389,7 +381,7 @@ class Desk:
         call = self._call(actor, command.call)
         legs = [leg for leg in call.connected() if not leg.supervision]
         legs.sort(key=lambda leg: leg.kind != "trunk")
-        note = self._ex.recording.start(call, legs[0]) if legs else None
+        note = self.ex.recording.start(call, legs[0]) if legs else None
         if note is None:
             raise Refusal("wrong_state", "the call is already recorded, or cannot be")
         return {"recording": note.id}
@@ -397,23 +389,23 @@ class Desk:
     def _stop_recording(self, actor: Actor, command: cti.StopRecording) -> None:
         call, names = self._recordings(actor, command)
         for name in names:
-            self._ex.recording.stop(call, name)
-        self._audit(actor, "recording stopped", f"call:{call.id}", "")
+            self.ex.recording.stop(call, name)
+        self.audit(actor, "recording stopped", f"call:{call.id}", "")
 
     def _pause_recording(self, actor: Actor, command: cti.PauseRecording) -> None:
         call, names = self._recordings(actor, command)
         for name in names:
-            self._ex.recording.pause(call, name, mask=command.masked)
+            self.ex.recording.pause(call, name, mask=command.masked)
 
     def _resume_recording(self, actor: Actor, command: cti.ResumeRecording) -> None:
         call, names = self._recordings(actor, command)
         for name in names:
-            self._ex.recording.resume(call, name)
+            self.ex.recording.resume(call, name)
 
     # --- supervision ------------------------------------------------------------------------------------------
 
     def _supervised(self, actor: Actor, command: cti.SupervisionCommand) -> tuple[Call, Leg]:
-        calls = [self._call(actor, command.call)] if command.call else list(self._ex.calls.values())
+        calls = [self._call(actor, command.call)] if command.call else list(self.ex.calls.values())
         for call in calls:
             for leg in call.connected():
                 if leg.agent and not leg.supervision and (not command.agent or leg.agent == command.agent):
@@ -430,47 +422,28 @@ class Desk:
         device = self._device(actor, command.device)
         present = next((other for other in call.connected() if other.device == device and other.supervision), None)
         if present is not None and take_over:
-            self._ex.supervision.take_over(call, present, leg)
+            self.ex.supervision.take_over(call, present, leg)
         elif present is not None:
-            self._ex.supervision.change(call, present, mode, actor.user)
+            self.ex.supervision.change(call, present, mode, actor.user)
         else:
-            failure = self._ex.supervision.begin(call, leg, device, mode, actor.user, take_over)
+            failure = self.ex.supervision.begin(call, leg, device, mode, actor.user, take_over)
             if failure:
                 raise Refusal("unreachable", failure)
         return {"call": call.id}
 
     def _stop_supervision(self, actor: Actor, command: cti.StopSupervision) -> None:
         device = self._device(actor, command.device)
-        for call in self._ex.calls.values():
+        for call in self.ex.calls.values():
             for leg in call.live():
                 if leg.supervision and leg.device == device and (not command.call or call.id == command.call):
-                    self._ex.legs.hangup(leg, cause=16)
+                    self.ex.legs.hangup(leg, cause=16)
                     return
         raise Refusal("wrong_state", "this phone supervises nothing")
 
-    # --- queues -----------------------------------------------------------------------------------------------
+    # --- more ----------------------------------------------------------------------------------------------
 
-    def _move_item(self, actor: Actor, command: cti.MoveWorkItem) -> None:
-        self._check(self._ex.agents.move(command.item, command.queue))
-        self._audit(actor, "item moved", f"item:{command.item}", command.queue)
-
-    def _pull_item(self, actor: Actor, command: cti.PullWorkItem) -> None:
-        agent = self._agent(actor, command.agent)
-        self._check(self._ex.agents.pull(command.item, agent))
-        self._audit(actor, "item pulled", f"item:{command.item}", agent)
-
-    def _queue_open(self, actor: Actor, command: cti.SetQueueOpen) -> None:
-        self._check(self._ex.agents.set_queue_open(command.queue, command.open))
-        self._audit(actor, "queue opened" if command.open else "queue closed", f"queue:{command.queue}", command.reason)
-
-    def _broadcast(self, actor: Actor, command: cti.BroadcastMessage) -> None:
-        self._ex.out.append(
-            Broadcast(actor.user, command.text, command.agents, command.queues, command.teams or actor.teams)
-        )
-        self._audit(actor, "message", "desktops", command.text)
-
-    def _audit(self, actor: Actor, action: str, object: str, detail: str) -> None:
-        self._ex.log(facts.AuditEntry(user=actor.user, action=action, object=object, detail=detail))
+    def audit(self, actor: Actor, action: str, object: str, detail: str) -> None:
+        self.ex.log(facts.AuditEntry(user=actor.user, action=action, object=object, detail=detail))
 
     def _unsupported(self, actor: Actor, command: cti.AnyCommand) -> None:
         raise Refusal("not_supported", f"{type(command).__name__} is not offered by this server")
@@ -511,8 +484,5 @@ _ACTIONS: dict[type, Callable[..., dict[str, Any] | None]] = {
     cti.TakeOver: Desk._supervise,
     cti.StopSupervision: Desk._stop_supervision,
     cti.SupervisorSetAgentState: Desk._supervisor_state,
-    cti.MoveWorkItem: Desk._move_item,
-    cti.PullWorkItem: Desk._pull_item,
-    cti.SetQueueOpen: Desk._queue_open,
-    cti.BroadcastMessage: Desk._broadcast,
+    **queues.ACTIONS,
 }

@@ -31,6 +31,7 @@ from pbx.sip.stack import Stack
 if TYPE_CHECKING:
     from pbx.app.agents import AgentControl
     from pbx.app.announcer import Announcer
+    from pbx.app.callbacks import Callbacks
     from pbx.app.caller_proof import CallerProof
     from pbx.app.day import Day
     from pbx.app.desk import Desk
@@ -63,6 +64,7 @@ class CallOver(NamedTuple):
 class Exchange:
     """State and primitives; the components below it are set by the switch, which makes them."""
 
+    callbacks: Callbacks
     day: Day
     legs: LegControl
     media: MediaControl
@@ -332,6 +334,7 @@ class Exchange:
         self.timers.cancel((call.id, "call", ""))
         self.recovery.forget(call)
         self.log(facts.CallCleared(call=call.id, outcome=outcome, reason=reason))  # type: ignore[arg-type]
+        self.callbacks.call_cleared(call)
         self.calls.pop(call.id, None)
         self.sessions.pop(call.id, None)
         self.dirty.pop(call.id, None)

@@ -378,11 +378,11 @@ class FlowControl:
         return []
 
     def _callback(self, call: Call, session: FlowSession, output: ivr.Callback) -> None:
-        self.later(
-            call,
-            session,
-            ivr.CallbackRegistered(request=output.request, accepted=False, reason="callbacks are not offered here"),
-        )
+        refused = self._ex.callbacks.register(call, output.queue, output.number, output.data)
+        if refused:
+            self._ex.note("info", "callback refused", call.id, reason=refused)
+        event = ivr.CallbackRegistered(request=output.request, accepted=not refused, reason=refused)
+        self.later(call, session, event)
 
     def _deposit(self, call: Call, session: FlowSession, output: ivr.DepositMessage) -> None:
         self._ex.voicemail.deposit(call, session, output)

@@ -18,6 +18,7 @@ from pbx.app.features import Announcement
 from pbx.app.outputs import Checkpoint
 from pbx.app.recovery_media import Expected, compare
 from pbx.app.sessions.base import Session
+from pbx.app.sessions.call_back import AgentFirst, CustomerFirst
 from pbx.app.sessions.dial import Dial
 from pbx.app.sessions.flow import FlowSession
 from pbx.app.sessions.parked import Parked
@@ -43,7 +44,9 @@ class KeptCall(msgspec.Struct, kw_only=True):
 
     version: int = VERSION
     call: Call
-    sessions: list[Talk | Dial | Queue | FlowSession | Parked | Room | Click | Announcement] = []
+    sessions: list[
+        Talk | Dial | Queue | FlowSession | Parked | Room | Click | Announcement | AgentFirst | CustomerFirst
+    ] = []
     dialogs: dict[str, dict[str, Any]] = {}
     """Confirmed SIP dialogs by leg."""
     gateway: str = ""
@@ -126,6 +129,7 @@ class Recovery:
                 ex.note("error", "a kept call cannot be read", name, error=str(error))
                 ex.out.append(Checkpoint(name, b""))
         ex.log(facts.ServerStarted(version=version, recovered_calls=len(calls)))
+        ex.callbacks.restore(kept)
         self._restore_floor(kept.get(ACD_KEY, b""))
         ex.agents.last.restore(kept)
         ex.watchers.take_over(kept)
@@ -135,8 +139,8 @@ class Recovery:
             for name in known:
                 if name not in ex.calls and name not in kept:
                     ex.log(facts.CallCleared(call=name, outcome="indeterminate", reason="server_restarted"))
-        items = {session.item for stack in ex.sessions.values() for session in stack if isinstance(session, Queue)}
-        items |= {session.item for stack in ex.sessions.values() for session in stack if isinstance(session, Talk)}
+        ex.callbacks.resume()
+        items = {getattr(session, "item", "") for stack in ex.sessions.values() for session in stack}
         live = items | set(ex.leg_calls)
         ex.agents.take(ex.acd.reconcile(live - {""}, (), ex.now))
         self._unclaimed = set(ex.media.gateways)

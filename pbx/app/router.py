@@ -240,7 +240,7 @@ class Router:
             if refusal is not None:
                 ex.end_call(call, status=403, cause=21, reason=refusal, outcome="rejected")
             else:
-                ex.push(call, self._dial_out(call, found, leg))
+                ex.push(call, self.dial_out(call, found, leg))
 
     def go(self, call: Call, anchor: Leg, destination: str) -> None:
         """Serve ``anchor`` by ``destination``, or end the call where that leads nowhere."""
@@ -298,7 +298,7 @@ class Router:
         refusal = self.outbound.refusal(call, by, external)
         if refusal is not None:
             return self._nowhere(call, anchor, 403, refusal)
-        return Plan(self._dial_out(call, external, anchor, joins), True)
+        return Plan(self.dial_out(call, external, anchor, joins), True)
 
     def _nowhere(self, call: Call, anchor: Leg, status: int, reason: str) -> Plan | None:
         if anchor.id not in call.talkers:
@@ -399,7 +399,8 @@ class Router:
         together = tuple(target for member in members for target in member[0].targets)
         return [Round(targets=together, seconds=group.ring_seconds)] if together else []
 
-    def _dial_out(self, call: Call, external: External, anchor: Leg, joins: bool = False) -> Dial:
+    def dial_out(self, call: Call, external: External, anchor: Leg, joins: bool = False) -> Dial:
+        """Trunk after trunk to a number outside; whether that is allowed was asked before."""
         return Dial(
             call=call.id,
             anchor=anchor.id,

@@ -15,6 +15,7 @@ from pbx.acd.acd import Acd
 from pbx.app.acd_config import make_acd_config
 from pbx.app.agents import AgentControl
 from pbx.app.announcer import Announcer
+from pbx.app.callbacks import Callbacks
 from pbx.app.caller_proof import CallerProof
 from pbx.app.day import Day
 from pbx.app.desk import Desk
@@ -75,6 +76,7 @@ class Switch:
         ex.legs = LegControl(ex)
         ex.router = Router(ex)
         ex.agents = AgentControl(ex)
+        ex.callbacks = Callbacks(ex)
         ex.flows = FlowControl(ex, flows)
         ex.recording = RecordingControl(ex, recordings)
         ex.transfers = Transfers(ex)
@@ -159,6 +161,7 @@ class Switch:
         ex.agents.take(ex.acd.expire(now))
         self.toll.expire(now)
         ex.day.expire(now)
+        ex.callbacks.expire(now)
         while (key := ex.timers.pop(now)) is not None:
             call_id, sid, name = key
             if sid == "voicemail":
@@ -186,7 +189,8 @@ class Switch:
     def next_deadline(self) -> Deadline | None:
         """When ``expire`` has something to do."""
         ex = self.exchange
-        due = [ex.stack.next_deadline(), ex.acd.next_deadline(), self.toll.next_deadline(), ex.day.next_deadline()]
+        parts = (ex.stack, ex.acd, self.toll, ex.day, ex.callbacks)
+        due = [part.next_deadline() for part in parts]
         own = ex.timers.peek()
         if own is not None:
             due.append(Deadline(own[0], f"call {' '.join(own[1])}"))

@@ -92,6 +92,18 @@ class RecordingNote(msgspec.Struct, kw_only=True):
     agent: str = ""
 
 
+class Waited(msgspec.Struct, frozen=True, kw_only=True):
+    """The place a caller had in a queue when he left it unserved; a callback keeps it."""
+
+    queue: str
+    since: float
+    """Wall clock."""
+    priority: int = 0
+    skills: dict[str, int] = {}
+    language: str = ""
+    agents: tuple[str, ...] = ()
+
+
 class Call(msgspec.Struct, kw_only=True):
     """What a caller experiences from the first INVITE to the last BYE."""
 
@@ -136,6 +148,8 @@ class Call(msgspec.Struct, kw_only=True):
     """How often it entered a queue."""
     queue: str = ""
     """The queue it is in, or was in last."""
+    waited: Waited | None = None
+    """The place it left last, until an agent answers."""
     agents: list[str] = []
     """Agents who talked in it, first to last."""
 

@@ -21,6 +21,8 @@ REFERENCES: tuple[tuple[str, str, str], ...] = (
     ("mailboxes.*.members", "extension", "extensions"),
     ("extensions.*.permissions", "permission of an outbound route", "permissions"),
     ("queues.*.calendar", "calendar", "calendars"),
+    ("queues.*.callback.calendar", "calendar", "calendars"),
+    ("queues.*.callback.permissions", "permission of an outbound route", "permissions"),
     ("queues.*.music", "music class", "music"),
     ("queues.*.widening.*.queues", "queue", "queues"),
     ("routes.inbound.*.calendar", "calendar", "calendars"),

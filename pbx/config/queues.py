@@ -75,12 +75,20 @@ class Announcements(Model):
 class CallbackOptions(Model):
     """A caller may hang up and keep his place."""
 
+    first: Literal["agent", "customer"] = "agent"
+    """Who is rung first: the agent, or the customer while the agent is kept free for him."""
+    ring_timeout: Annotated[Seconds, Field(ge=5, le=120)] = 30.0
+    """How long the customer's phone rings."""
     attempts: Annotated[int, Field(ge=1, le=10)] = 3
-    """Tries to reach the caller."""
+    """Tries to reach the customer."""
     retry: Seconds = 300.0
     """Between two tries."""
     expires: Seconds = 8 * 3600.0
     """Given up after this."""
+    calendar: Name | None = None
+    """When customers may be called; default: the queue's calendar."""
+    permissions: tuple[Name, ...] = ()
+    """Outbound routes with a permission that may be used; callers can name any number, so by default none of them."""
 
 
 class MissedOffer(Model):

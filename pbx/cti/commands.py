@@ -281,6 +281,19 @@ class PullWorkItem(Command, frozen=True, kw_only=True):
     """Empty: the one who asks."""
 
 
+class GetCallbacks(Command, frozen=True, kw_only=True):
+    """Customers who wait to be called back, the longest wait first."""
+
+    queue: OptionalName = ""
+    """Empty: all queues of the one who asks."""
+
+
+class CancelCallback(Command, frozen=True, kw_only=True):
+    """The customer will not be called."""
+
+    callback: Name
+
+
 class SetQueueOpen(Command, frozen=True, kw_only=True):
     """Open or close a queue, whatever its calendar says."""
 
@@ -335,6 +348,8 @@ AnyCommand: TypeAlias = (
     | SupervisorSetAgentState
     | MoveWorkItem
     | PullWorkItem
+    | GetCallbacks
+    | CancelCallback
     | SetQueueOpen
     | BroadcastMessage
 )

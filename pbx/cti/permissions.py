@@ -52,7 +52,7 @@ COMMAND_ROLES: dict[type[c.AnyCommand], frozenset[Role]] = {
         ),
         _AGENTS,
     ),
-    **dict.fromkeys((c.ExplainCall, c.SilentMonitor, c.StopSupervision), _LISTENERS),
+    **dict.fromkeys((c.ExplainCall, c.SilentMonitor, c.StopSupervision, c.GetCallbacks), _LISTENERS),
     **dict.fromkeys(
         (
             c.Whisper,
@@ -61,6 +61,7 @@ COMMAND_ROLES: dict[type[c.AnyCommand], frozenset[Role]] = {
             c.SupervisorSetAgentState,
             c.MoveWorkItem,
             c.PullWorkItem,
+            c.CancelCallback,
             c.SetQueueOpen,
             c.BroadcastMessage,
         ),

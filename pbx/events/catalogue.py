@@ -266,6 +266,52 @@ class QueueLeft(CallEvent, frozen=True, kw_only=True):
     entry: str = ""
 
 
+class CallbackRegistered(CallEvent, frozen=True, kw_only=True):
+    """The caller need not wait: he is called at ``number`` when his turn comes."""
+
+    callback: str
+    """Its id; the work item has the same."""
+    queue: str
+    number: str
+    waited_s: float = 0.0
+    """How long the caller had waited already; it counts for the place."""
+
+
+class CallbackDeferred(CallEvent, frozen=True, kw_only=True):
+    """The customer was not reached. ``call`` is the attempt's."""
+
+    callback: str
+    queue: str
+    attempt: int
+    """1 is the first."""
+    reason: str
+    """busy, no_answer, rejected, failed, agent_left."""
+    retry_s: float
+    """Tried again after so long, when an agent is free."""
+
+
+class CallbackReached(CallEvent, frozen=True, kw_only=True):
+    """Agent and customer talk. ``call`` is the attempt's; ``first_call`` the one in which he asked to be called."""
+
+    callback: str
+    queue: str
+    agent: str
+    first_call: str
+    attempt: int
+    delay_s: float
+    """Since it was registered."""
+
+
+class CallbackEnded(CallEvent, frozen=True, kw_only=True):
+    """The callback is over and nobody talked."""
+
+    callback: str
+    queue: str
+    reason: str
+    """failed (after the last attempt), expired, cancelled, called_again, abandoned (the customer, once on the line), or
+    why the queue let it go."""
+
+
 class AgentEvent(Event, frozen=True, kw_only=True):
     agent: str
 
@@ -534,6 +580,10 @@ AnyEvent = (
     | AgentOffered
     | OfferEnded
     | QueueLeft
+    | CallbackRegistered
+    | CallbackDeferred
+    | CallbackReached
+    | CallbackEnded
     | AgentLoggedOn
     | AgentLoggedOff
     | AgentReady

@@ -167,12 +167,14 @@ class AcdMachine(RuleBasedStateMachine):
                     self.served[output.item] = output.agent
                     self.ended[output.entry] += 1
                 case CallbackDeferred():
-                    assert self.ended[output.entry] == 1
-                    self.ended[output.entry] = 0
+                    if self.served.pop(output.item, None):
+                        assert self.ended[output.entry] == 1
+                        self.ended[output.entry] = 0
+                    assert self.ended[output.entry] == 0
                     self.waiting[output.item] = output.queue
-                    self.served.pop(output.item)
                 case QueueLeft():
-                    if output.reason == "callback_failed":
+                    if output.item in self.served:
+                        assert output.reason == "callback_failed"
                         self.served.pop(output.item)
                     else:
                         self.ended[output.entry] += 1
@@ -207,6 +209,7 @@ class AcdMachine(RuleBasedStateMachine):
         language=st.sampled_from(["", "zh", "en"]),
         preferred=st.lists(st.sampled_from([*AGENTS, "nobody"]), max_size=2).map(tuple),
         preferred_s=st.sampled_from([0.0, 10.0]),
+        callback=st.sampled_from(["", "", "5551234"]),
     )
     def enqueue(
         self,
@@ -217,6 +220,7 @@ class AcdMachine(RuleBasedStateMachine):
         language: str,
         preferred: tuple[str, ...],
         preferred_s: float,
+        callback: str,
     ) -> None:
         self.calls += 1
         item = WorkItem(
@@ -228,6 +232,7 @@ class AcdMachine(RuleBasedStateMachine):
             language=language,
             preferred_agents=preferred,
             preferred_s=preferred_s,
+            callback=callback,
         )
         self.take(self.acd.enqueue(item, queue, self.now))
 
@@ -247,10 +252,9 @@ class AcdMachine(RuleBasedStateMachine):
     def move(self, data: st.DataObject, queue: str) -> None:
         self.take(self.acd.move(data.draw(st.sampled_from(sorted(self.waiting))), queue, self.now))
 
-    @precondition(lambda self: self.waiting)
-    @rule(data=st.data())
-    def ask_callback(self, data: st.DataObject) -> None:
-        self.take(self.acd.request_callback(data.draw(st.sampled_from(sorted(self.waiting))), "5551234", self.now))
+    @rule(queue=st.sampled_from(QUEUES), allowed=st.booleans())
+    def set_calling(self, queue: str, allowed: bool) -> None:
+        self.take(self.acd.set_calling(queue, allowed, self.now))
 
     # --- phones
 
@@ -309,11 +313,17 @@ class AcdMachine(RuleBasedStateMachine):
         item = data.draw(st.sampled_from(sorted(self.served)))
         self.take(self.acd.finished(self.served.pop(item), item, self.now))
 
-    @precondition(lambda self: self.served)
+    @precondition(lambda self: self.served or self.waiting)
     @rule(data=st.data())
     def fail_callback(self, data: st.DataObject) -> None:
-        item = data.draw(st.sampled_from(sorted(self.served)))
-        self.take(self.acd.callback_failed(self.served[item], item, self.now))
+        item = data.draw(st.sampled_from(sorted({*self.served, *self.waiting})))
+        self.take(self.acd.callback_failed(item, self.now))
+
+    @precondition(lambda self: self.served or self.waiting)
+    @rule(data=st.data())
+    def reach_callback(self, data: st.DataObject) -> None:
+        item = data.draw(st.sampled_from(sorted({*self.served, *self.waiting})))
+        self.take(self.acd.callback_reached(item, self.now))
 
     @rule(agent=st.sampled_from(AGENTS))
     def wrap_up(self, agent: str) -> None:

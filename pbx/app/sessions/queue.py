@@ -17,14 +17,50 @@ from pbx.acd.messages import (
 from pbx.app.sessions.base import Result, Session
 from pbx.app.sessions.dial import Target
 from pbx.app.sessions.talk import Talk
+from pbx.call.model import Call, Waited
 from pbx.events import catalogue as facts
 from pbx.sip.events import Ended, Ringing
 
 if TYPE_CHECKING:
     from pbx.app.exchange import Exchange
-    from pbx.call.model import Call, Leg
+    from pbx.call.model import Leg
 
 _DECLINE = {486: "busy", 600: "busy", 603: "refused", 480: "unreachable", 408: "unreachable", 404: "unreachable"}
+
+
+def ring_agent(ex: Exchange, call: Call, offers: dict[str, list[str]], event: Offer, caller: str = "") -> None:
+    """Ring the phones of the agent; ``offers`` keeps which legs ring for which offer. ``caller``: shown instead of the
+    call's own."""
+    target = Target(device=event.device, number=event.device.partition(":")[2], caller=caller)
+    timeout = max(event.ring_until - ex.now, 1.0) + 5
+    legs, failure = ex.legs.dial(call, target, timeout=timeout, agent=event.agent, offer=event.offer)
+    if legs:
+        offers[event.offer] = legs
+    else:
+        status = failure[0] if failure else 480
+        ex.agents.decline(event.offer, _DECLINE.get(status, "failed"))
+
+
+def drop_phone(ex: Exchange, offers: dict[str, list[str]], leg: Leg, event: Ended) -> None:
+    """One of the phones is gone; with the last of its offer the agent did not take it."""
+    legs = offers.get(leg.offer, [])
+    if leg.id in legs:
+        legs.remove(leg.id)
+    if not legs and offers.pop(leg.offer, None) is not None:
+        ex.agents.decline(leg.offer, _DECLINE.get(event.status, "failed"))
+
+
+def release_phones(ex: Exchange, call: Call, legs: list[str], taken: bool) -> None:
+    """An offer is over: its phones ring no more, and show no missed call where somebody else took it."""
+    for leg in legs:
+        ex.legs.hangup(call.legs[leg], cause=26 if taken else 19, reason="Call completed elsewhere" if taken else "")
+
+
+def take_answered(ex: Exchange, call: Call, legs: list[str]) -> str:
+    """The leg that answered; the others of its offer are released. Empty if it hung up meanwhile."""
+    answered = next((leg for leg in legs if call.legs[leg].state == "connected"), "")
+    release_phones(ex, call, [leg for leg in legs if leg != answered], True)
+    return answered
 
 
 class Queue(Session, kw_only=True):
@@ -39,6 +75,8 @@ class Queue(Session, kw_only=True):
     language: str = ""
     agents: tuple[str, ...] = ()
     """Preferred ones."""
+    since: float = 0.0
+    """When the wait began, wall clock."""
     prompts_played: int = 0
     offers: dict[str, list[str]] = {}
     """Legs that ring, by offer."""
@@ -51,7 +89,8 @@ class Queue(Session, kw_only=True):
         ex.legs.answer(anchor)
         self._wait(ex, call)
         self._set_prompt_timer(ex, call)
-        ex.agents.enqueue(call, self)
+        if not self.item:
+            ex.agents.enqueue(call, self)
 
     def _wait(self, ex: Exchange, call: Call) -> None:
         """What the caller hears: music, or ringback while a phone rings for him, if the queue wants it so."""
@@ -81,9 +120,13 @@ class Queue(Session, kw_only=True):
     # --- what the ACD says --------------------------------------------------------------------------------------
 
     def queued(self, ex: Exchange, call: Call, event: Queued) -> None:
+        self.since = ex.epoch + event.entered_at
         if event.queue != self.queue:
             self.queue = event.queue
             self._wait(ex, call)
+        self.greet(ex, call)
+
+    def greet(self, ex: Exchange, call: Call) -> None:
         items = ex.announcer.greeting(self.queue, self.language or call.language)
         if items:
             ex.play(call, call.legs[self.anchor], items)
@@ -96,35 +139,21 @@ class Queue(Session, kw_only=True):
             ex.play(call, call.legs[self.anchor], items)
 
     def offered(self, ex: Exchange, call: Call, event: Offer) -> None:
-        target = Target(device=event.device, number=event.device.partition(":")[2])
-        timeout = max(event.ring_until - ex.now, 1.0) + 5
-        legs, failure = ex.legs.dial(call, target, timeout=timeout, agent=event.agent, offer=event.offer)
-        if legs:
-            self.offers[event.offer] = legs
-        else:
-            status = failure[0] if failure else 480
-            ex.agents.decline(event.offer, _DECLINE.get(status, "failed"))
+        ring_agent(ex, call, self.offers, event)
 
     def withdrawn(self, ex: Exchange, call: Call, event: OfferWithdrawn) -> None:
-        taken = event.reason == "taken"
-        for leg in self.offers.pop(event.offer, []):
-            ex.legs.hangup(
-                call.legs[leg], cause=26 if taken else 19, reason="Call completed elsewhere" if taken else ""
-            )
+        release_phones(ex, call, self.offers.pop(event.offer, []), event.reason == "taken")
         self._wait(ex, call)
 
     def assigned(self, ex: Exchange, call: Call, event: Assigned) -> None:
-        legs = self.offers.pop(event.offer, [])
-        answered = next((leg for leg in legs if call.legs[leg].state == "connected"), "")
-        for leg in legs:
-            if leg != answered:
-                ex.legs.hangup(call.legs[leg], cause=26, reason="Call completed elsewhere")
+        answered = take_answered(ex, call, self.offers.pop(event.offer, []))
         if not answered:
             # The phone hung up between its answer and the ACD's word.
             ex.agents.finished(event.agent, event.item)
             ex.end_call(call, cause=16, reason="agent hung up")
             return
         self._stop_waiting(ex, call)
+        call.waited = None
         call.agents.append(event.agent)
         ex.agents.last.remember(call.caller, event.agent)
         ex.replace(
@@ -137,6 +166,7 @@ class Queue(Session, kw_only=True):
     def left(self, ex: Exchange, call: Call, event: QueueLeft | Overflowed | Refused) -> None:
         """The item is out of the queue; the ACD named where to, or the session below decides."""
         self._stop_waiting(ex, call)
+        self._note_place(ex, call)
         destination = getattr(event, "destination", "")
         kind: Any = "refused" if isinstance(event, Refused) else "overflow" if isinstance(event, Overflowed) else "left"
         waited = getattr(event, "waited_s", 0.0)
@@ -160,11 +190,7 @@ class Queue(Session, kw_only=True):
         ex.agents.accept(leg.offer, leg)
 
     def ended(self, ex: Exchange, call: Call, leg: Leg, event: Ended) -> None:
-        legs = self.offers.get(leg.offer, [])
-        if leg.id in legs:
-            legs.remove(leg.id)
-        if not legs and self.offers.pop(leg.offer, None) is not None:
-            ex.agents.decline(leg.offer, _DECLINE.get(event.status, "failed"))
+        drop_phone(ex, self.offers, leg, event)
 
     def media_failed(self, ex: Exchange, call: Call, leg: Leg) -> None:
         self.ended(ex, call, leg, Ended(leg=leg.id, by="local", status=503, cause=34, reason="no media port"))
@@ -182,7 +208,19 @@ class Queue(Session, kw_only=True):
         """The caller chose to go."""
         ex.agents.withdraw(self.item, reason)
         self._stop_waiting(ex, call)
+        self._note_place(ex, call)
         ex.pop(call, self, Result(kind="left", reason=reason, destination=destination))
+
+    def _note_place(self, ex: Exchange, call: Call) -> None:
+        """Should he ask to be called back, he has waited since then."""
+        call.waited = Waited(
+            queue=self.queue,
+            since=self.since or ex.wall,
+            priority=self.priority if self.priority is not None else call.priority,
+            skills=self.skills,
+            language=self.language,
+            agents=self.agents,
+        )
 
     def stop(self, ex: Exchange, call: Call, reason: str) -> None:
         for legs in self.offers.values():

@@ -32,6 +32,8 @@ class State(msgspec.Struct):
     calls: dict[str, CallDetail] = {}
     ended: dict[str, float] = {}
     """Calls that ended, and since when there is nothing new about them; in order of time."""
+    items: dict[str, str] = {}
+    """Call by work item: one that entered a queue again, and a callback, have another id than their call."""
     wrapping: dict[str, tuple[str, int, float]] = {}
     """Agents in after-call work: call, number of the talk, since when."""
 
@@ -209,8 +211,17 @@ class CdrFold:
                 break
         self._touch(call)
 
+    def _on_callback(self, at: float, event: e.CallbackRegistered) -> None:
+        """The visit that the caller left for it flowed out as a callback."""
+        call = self._find(event.call)
+        visit = next((visit for visit in reversed(call.queues) if visit.reason != "answered"), None)
+        if visit is not None:
+            visit.reason = "callback"
+        self._touch(call)
+
     def _on_agent_offered(self, at: float, event: e.AgentOffered) -> None:
         call = self._find(event.call)
+        self._state.items[event.item] = event.call
         call.offers.append(OfferDetail(event.offer, event.agent, event.queue, at))
 
     def _on_offer_ended(self, at: float, event: e.OfferEnded) -> None:
@@ -226,7 +237,7 @@ class CdrFold:
         if held is not None and held[0] == event.item:
             return
         self._on_agent_state(at, event)
-        call = self._state.calls.get(event.item)
+        call = self._find_item(event.item)
         if call is None:
             return
         for n in range(len(call.talks) - 1, -1, -1):
@@ -238,13 +249,13 @@ class CdrFold:
         wrapping = self._state.wrapping.pop(event.agent, None)
         if wrapping is None:
             return
-        call = self._state.calls.get(wrapping[0])
+        call = self._find_item(wrapping[0])
         if call is not None:
             call.talks[wrapping[1]].after_call_s += max(0.0, at - wrapping[2])
             self._touch(call)
 
     def _on_wrap_up(self, at: float, event: e.WrapUpCompleted) -> None:
-        call = self._state.calls.get(event.item)
+        call = self._find_item(event.item)
         if call is None:
             return
         for talk in reversed(call.talks):
@@ -316,6 +327,10 @@ class CdrFold:
     def _find(self, call: str) -> CallDetail:
         return self._state.calls[call]
 
+    def _find_item(self, item: str) -> CallDetail | None:
+        """The call whose work item it is; None if it is complete or of no queue."""
+        return self._state.calls.get(self._state.items.get(item, item))
+
     def _find_recording(self, event: Any) -> RecordingDetail | None:
         for recording in self._find(event.call).recordings:
             if recording.recording == event.recording:
@@ -336,6 +351,7 @@ class CdrFold:
             elif (detail.ended_at or 0.0) < now - ABANDONED_S or not self._is_open(detail):
                 del state.ended[call]
                 del state.calls[call]
+                state.items = {item: name for item, name in state.items.items() if name != call}
             else:
                 # Something is open: look again later, not at every record.
                 del state.ended[call]
@@ -397,6 +413,7 @@ _HANDLERS: dict[type, Callable[[CdrFold, float, Any], None]] = {
     e.FlowLeft: CdrFold._on_flow_left,
     e.Queued: CdrFold._on_queued,
     e.QueueLeft: CdrFold._on_queue_left,
+    e.CallbackRegistered: CdrFold._on_callback,
     e.AgentOffered: CdrFold._on_agent_offered,
     e.OfferEnded: CdrFold._on_offer_ended,
     e.AgentWorkingAfterCall: CdrFold._on_working,

@@ -45,6 +45,8 @@ class FiguresFold:
             facts.CallCleared: self._on_cleared,
             facts.Queued: self._on_queued,
             facts.QueueLeft: self._on_left,
+            facts.CallbackRegistered: self._on_callback,
+            facts.CallbackReached: self._on_callback_reached,
             facts.OfferEnded: self._on_offer_ended,
             facts.Transferred: self._on_transferred,
             facts.Held: self._on_held,
@@ -110,7 +112,18 @@ class FiguresFold:
             counts.count_abandon(event.waited_s)
         else:
             counts.count_flow_out(event.waited_s)
-            counts.callbacks_kept += event.reason == "callback"
+
+    def _on_callback(self, event: facts.CallbackRegistered, at: float) -> None:
+        if self._from <= at < self._to:
+            self._count(event.queue).callbacks_kept += 1
+
+    def _on_callback_reached(self, event: facts.CallbackReached, at: float) -> None:
+        """No entry of the queue: the one it came from flowed out. The agent has served somebody all the same."""
+        if self._from <= at < self._to:
+            counts = self._count(event.queue)
+            counts.callbacks_reached += 1
+            counts.callback_delay_s += event.delay_s
+            self._times(event.agent).handled += 1
 
     def _on_offered(self, event: facts.Offered, at: float) -> None:
         if event.direction != "inbound" or not event.caller:

@@ -78,6 +78,8 @@ class LiveQueue(msgspec.Struct, omit_defaults=True, kw_only=True):
     queue: str
     waiting: dict[str, Waiting] = {}
     """By entry, oldest first."""
+    callbacks: dict[str, Waiting] = {}
+    """Customers who wait to be called back, by callback."""
     counts: QueueCounts = msgspec.field(default_factory=QueueCounts)
 
 
@@ -254,6 +256,14 @@ class LiveFold:
         if call is not None and call.queue == event.queue:
             call.queue, call.queued_at = "", None
 
+    def _on_callback(self, at: float, event: e.CallbackRegistered) -> None:
+        since = at - event.waited_s
+        self._find_queue(event.queue).callbacks[event.callback] = Waiting(event.call, event.callback, since)
+
+    def _on_callback_over(self, at: float, event: e.CallbackReached | e.CallbackEnded) -> None:
+        for queue in self.state.queues.values():
+            queue.callbacks.pop(event.callback, None)
+
     def _on_agent_offered(self, at: float, event: e.AgentOffered) -> None:
         call = self.state.calls.get(event.call)
         if call is not None:
@@ -357,6 +367,8 @@ _HANDLERS: dict[type, Callable[[LiveFold, float, Any], None]] = {
     **dict.fromkeys((e.RecordingCompleted, e.RecordingFailed), LiveFold._on_recording_over),
     e.Queued: LiveFold._on_queued,
     e.QueueLeft: LiveFold._on_queue_left,
+    e.CallbackRegistered: LiveFold._on_callback,
+    **dict.fromkeys((e.CallbackReached, e.CallbackEnded), LiveFold._on_callback_over),
     e.AgentOffered: LiveFold._on_agent_offered,
     **dict.fromkeys(
         (

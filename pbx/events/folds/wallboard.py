@@ -26,6 +26,8 @@ class QueueRow(msgspec.Struct, frozen=True, kw_only=True):
     abandoned: int
     short_abandoned: int
     flow_out: int
+    callbacks: int
+    """Customers who wait now to be called back."""
     average_speed_of_answer_s: float | None
     abandonment_rate: float | None
     longest_wait_today_s: float
@@ -81,6 +83,7 @@ def make_row(queue: LiveQueue, state: LiveState, wall: float, day: int, agents: 
         abandoned=counts.abandoned if today else 0,
         short_abandoned=counts.short if today else 0,
         flow_out=counts.flow_out if today else 0,
+        callbacks=len(queue.callbacks),
         average_speed_of_answer_s=counts.answered_wait_s / counts.answered if today and counts.answered else None,
         abandonment_rate=(counts.abandoned - counts.short) / counted if today and counted else None,
         longest_wait_today_s=counts.longest_wait_s if today else 0.0,

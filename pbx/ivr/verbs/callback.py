@@ -12,7 +12,11 @@ from pbx.ivr.verbs.base import Branch, Verb
 
 
 class CallbackOptions(VerbOptions):
-    queue: Template = described(..., "Queue in which the place is kept.", "保留位置的队列。")
+    queue: Template = described(
+        Template(""),
+        "Queue in which the place is kept; default: the one the caller left.",
+        "保留位置的队列；默认为来电者离开的队列。",
+    )
     number: Template = described(Template("{{ call.caller }}"), "Number to call.", "回拨号码。")
     refused: TargetField | None = described(None, "Where to go when it is not taken.", "不接受回拨时的去向。")
 
@@ -48,5 +52,5 @@ start:
             yield "refused", ("refused",), options.refused
 
     def references(self, options: CallbackOptions) -> Iterator[tuple[str, str, tuple[str | int, ...]]]:
-        if options.queue.is_plain:
+        if options.queue.is_plain and options.queue.source:
             yield "queue", options.queue.source, ("queue",)

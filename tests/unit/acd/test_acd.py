@@ -400,8 +400,8 @@ def test_unknown_names_are_rejected() -> None:
         ("decline", ("gone", "refused"), "unknown_offer"),
         ("finished", ("nobody", "c1"), "unknown_agent"),
         ("finished", ("ann", "c1"), "not_served_by_agent"),
-        ("request_callback", ("c1", "1"), "unknown_item"),
-        ("callback_failed", ("nobody", "c1"), "unknown_agent"),
+        ("callback_reached", ("c1",), "no_callback"),
+        ("callback_failed", ("c1",), "no_callback"),
         ("log_on", ("nobody", ""), "unknown_agent"),
         ("log_off", ("nobody",), "unknown_agent"),
     ):

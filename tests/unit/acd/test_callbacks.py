@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from pbx.acd.messages import CallbackDeferred, CallbackKept, Offer, Overflowed, Queued, QueueLeft
+from pbx.acd.messages import Assigned, CallbackDeferred, Offer, OfferWithdrawn, Overflowed, Queued, QueueLeft, Refused
 from pbx.acd.model import CallbackRules
 from tests.unit.acd.centre import Centre, make_agent, make_queue
 
@@ -18,15 +18,13 @@ def centre() -> Centre:
     )
     centre = Centre(queue, agents=(make_agent("ann"),))
     centre.do("busy", "ann", "leg")
-    centre.call("c1")
     centre.call("c2")
-    centre.do("request_callback", "c1", "+861")
+    centre.call("c1", callback="+861", entered_at=990.0)
     return centre
 
 
 def test_the_place_is_kept(centre: Centre) -> None:
-    kept = centre.one(CallbackKept)
-    assert (kept.number, kept.position) == ("+861", 1)
+    assert centre.one(Queued).position == 1, "as long as the caller waited before he hung up"
     assert centre.acd.view_queue("support", centre.now).callbacks == 1
     centre.wait(100.0)
     assert centre.one(Overflowed).item == "c2", "a callback waits without announcements and without the longest wait"
@@ -46,7 +44,7 @@ def test_an_unreached_customer_is_tried_again_at_the_old_place(centre: Centre) -
     centre.answer("ann")
     view = centre.acd.view_item("c1", centre.now)
     assert view is not None and view.callback == "+861"
-    centre.do("callback_failed", "ann", "c1")
+    centre.do("callback_failed", "c1")
     deferred = centre.one(CallbackDeferred)
     assert (deferred.attempt, deferred.retry_at) == (1, 1060.0)
     assert centre.offered == [("ann", "c2")]
@@ -60,7 +58,7 @@ def test_an_unreached_customer_is_tried_again_at_the_old_place(centre: Centre) -
     centre.do("finished", "ann", "c2")
     assert centre.offered == [("ann", "c1")]
     centre.answer("ann")
-    centre.do("callback_failed", "ann", "c1")
+    centre.do("callback_failed", "c1")
     left = centre.one(QueueLeft)
     assert (left.reason, left.item) == ("callback_failed", "c1")
     assert centre.offered == [("ann", "c3")]
@@ -88,17 +86,86 @@ def test_a_callback_keeps_its_number_when_moved(centre: Centre) -> None:
 
 
 def test_what_is_no_callback(centre: Centre) -> None:
-    centre.do("request_callback", "c1", "+861")
-    assert centre.rejected == "already_callback"
-    centre.do("callback_failed", "ann", "c2")
+    centre.do("callback_failed", "c1")
+    assert centre.one(CallbackDeferred).attempt == 1, "called between two offers"
+    centre.do("callback_failed", "c1")
+    assert centre.rejected == "no_callback", "nobody calls him now"
+    centre.do("callback_reached", "c2")
     assert centre.rejected == "no_callback"
+    other = Centre(agents=(make_agent("ann"),))
+    other.call("c1", callback="+861")
+    assert other.one(Refused).reason == "no_callback"
+
+
+def test_a_customer_who_was_reached_is_not_called_again(centre: Centre) -> None:
     centre.do("finished", "ann", "leg")
     centre.answer("ann")
+    centre.do("callback_reached", "c1")
+    centre.do("callback_failed", "c1")
+    assert centre.rejected == "no_callback"
     centre.do("finished", "ann", "c1")
-    centre.do("request_callback", "c2", "+862")
-    assert centre.rejected == "item_offered"
-    other = Centre(agents=(make_agent("ann"),))
-    other.do("busy", "ann", "leg")
-    other.call("c1")
-    other.do("request_callback", "c1", "+861")
-    assert other.rejected == "no_callback"
+    assert centre.offered == [("ann", "c2")]
+
+
+def test_the_customer_is_called_while_the_offer_waits() -> None:
+    """Customer first: the offer lasts longer, and ends without blame where he does not answer."""
+    rules = CallbackRules(attempts=2, retry_s=60.0, reach_s=30.0)
+    centre = Centre(make_queue(callback=rules, ring_timeout_s=20.0), agents=(make_agent("ann"),))
+    centre.call("c1", callback="+861")
+    assert centre.one(Offer).ring_until == centre.now + 50.0
+    centre.do("callback_failed", "c1")
+    assert centre.one(OfferWithdrawn).reason == "customer_unreached"
+    assert centre.one(CallbackDeferred).attempt == 1 and centre.state("ann") == "ready"
+    centre.wait(60.0)
+    assert centre.offered == [("ann", "c1")]
+    centre.do("callback_reached", "c1")
+    centre.decline("ann")
+    view = centre.acd.view_item("c1", centre.now)
+    assert view is not None and view.callback == "" and view.state == "waiting", "he waits on the line now"
+    centre.wait(20.0)
+    centre.answer("ann") if centre.find(Offer) else centre.wait(1.0)
+    assert centre.acd.view_item("c1", centre.now) is not None
+
+
+def test_a_customer_not_reached_while_offered_is_given_up_after_the_last_attempt() -> None:
+    centre = Centre(make_queue(callback=CallbackRules(attempts=1)), agents=(make_agent("ann"),))
+    centre.call("c1", callback="+861")
+    centre.do("callback_failed", "c1")
+    assert centre.one(QueueLeft).reason == "callback_failed" and centre.state("ann") == "ready"
+
+
+def test_nobody_is_called_outside_the_hours(centre: Centre) -> None:
+    centre.do("set_calling", "support", False)
+    centre.do("finished", "ann", "leg")
+    assert centre.offered == [("ann", "c2")], "those on the line are served on"
+    centre.answer("ann")
+    centre.call("c3", callback="+863")
+    view = centre.acd.view_item("c3", centre.now)
+    assert view is not None and view.state == "deferred"
+    centre.do("finished", "ann", "c2")
+    assert not centre.offered
+    centre.do("set_calling", "support", True)
+    assert centre.offered == [("ann", "c1")]
+    centre.do("set_calling", "support", False)
+    centre.answer("ann")
+    centre.do("callback_failed", "c1")
+    centre.wait(70.0)
+    assert not centre.find(Offer), "the time to try again came outside the hours"
+    centre.do("set_calling", "support", True)
+    assert centre.offered == [("ann", "c1")]
+    centre.do("set_calling", "nowhere", True)
+    assert centre.rejected == "unknown_queue"
+
+
+def test_a_callback_is_taken_whatever_the_state_of_the_queue() -> None:
+    overflow = {"*": "voicemail:1"}
+    queue = make_queue(callback=RULES, max_length=1, join_when="logged_on", on_close="overflow", overflow=overflow)
+    centre = Centre(queue, agents=(make_agent("ann"),), ready=False)
+    centre.do("set_queue_open", "support", False)
+    for item in ("c1", "c2"):
+        centre.call(item, callback="+861")
+        assert centre.find(Queued) and not centre.find(Refused)
+    centre.do("log_on", "ann", "", ready=True)
+    assert centre.offered == [("ann", "c1")]
+    centre.answer("ann")
+    assert centre.find(Assigned)

@@ -48,8 +48,7 @@ def centre() -> Centre:
     centre.call("s1", "sales", caller="+861")
     centre.call("c3", preferred_agents=("talks",), preferred_s=60.0)
     centre.call("c4", priority=3, skills={"none": 1})
-    centre.call("c5")
-    centre.do("request_callback", "c5", "+865")
+    centre.call("c5", callback="+865")
     centre.call("c6", caller="+866")
     centre.do("withdraw", "c6", "abandoned")
     centre.now += 5
@@ -128,7 +127,7 @@ def test_a_failed_callback_is_still_deferred(centre: Centre) -> None:
     centre.do("withdraw", "c2", "abandoned")
     centre.do("finished", "caller", "leg")
     centre.answer("caller")
-    centre.do("callback_failed", "caller", "c5")
+    centre.do("callback_failed", "c5")
     again = revive(centre, 7.0)
     again.do("reconcile", {"c0", "c3", "c4", "s1"}, set(again.acd.floor.offers))
     view = again.acd.view_item("c5", again.now)
@@ -143,10 +142,12 @@ def test_a_callback_being_served_survives(centre: Centre) -> None:
     centre.do("finished", "caller", "leg")
     centre.answer("caller")
     again = revive(centre, 7.0)
+    again.do("reconcile", {"c5"}, set())
+    assert again.state("caller") == "talking", "his call is still there"
     again.do("reconcile", set(), set())
-    again.do("callback_failed", "caller", "c5")
     view = again.acd.view_item("c5", again.now)
-    assert view is not None and view.state == "deferred"
+    assert view is not None and view.state == "deferred", "his call is gone: the customer is called again"
+    assert again.state("caller") != "talking"
 
 
 def test_a_smaller_configuration(centre: Centre) -> None:

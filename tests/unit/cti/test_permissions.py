@@ -34,6 +34,7 @@ FILL: dict[str, Any] = {
     "queue": "support",
     "call": "c1",
     "item": "c1",
+    "callback": "callback-1",
     "device": "extension:1001",
     "destination": "number:110",
     "state": "log_off",
@@ -50,7 +51,7 @@ AGENT_COMMANDS = {
     "SingleStepConferenceCall DeflectCall DirectedPickupCall ParkCall GenerateDigits SetCallData SnapshotCall",
     "SnapshotDevice StartRecording StopRecording PauseRecording ResumeRecording",
 }
-QUALITY_COMMANDS = "GetAgentState SnapshotCall SnapshotDevice ExplainCall SilentMonitor StopSupervision"
+QUALITY_COMMANDS = "GetAgentState SnapshotCall SnapshotDevice ExplainCall SilentMonitor StopSupervision GetCallbacks"
 MAY: dict[Role, set[str]] = {
     "agent": {name for line in AGENT_COMMANDS for name in line.split()},
     "supervisor": set(c.COMMANDS),
