@@ -1,7 +1,7 @@
-"""What SIP costs in call control's CPU: a B2BUA call on both legs, and a REGISTER with digest, without sockets; and
-what a call costs in the whole switch (tools.bench_switch).
+"""What SIP costs in call control's CPU: a B2BUA call on both legs, and a REGISTER with digest, without sockets; what a
+call costs in the whole switch (tools.bench_switch); and what it costs the server with all it has (tools.bench_calls).
 
-    python -m tools.bench_sip [--calls 2000] [--registers 2000] [--json FILE] [--profile]
+    python -m tools.bench_sip [--calls 2000] [--registers 2000] [--seconds 15] [--json FILE] [--profile]
 
 One stack plays the B2BUA between a caller and a callee, each a stack of its own; only the time spent in the B2BUA's
 stack is counted. A call is INVITE, 180, 200, ACK, BYE, 200 on both legs: seven messages in and seven out. Timers fire
@@ -18,6 +18,7 @@ import platform
 import pstats
 import sys
 import time
+from typing import Any
 
 from sipmessage import Request
 
@@ -31,6 +32,7 @@ from pbx.sip.policy import Challenge, Trusted
 from pbx.sip.registrar import Registrar
 from pbx.sip.stack import Stack
 from pbx.sip.wire import read_packet
+from tools.bench_calls import RATES, measure_calls, show
 from tools.bench_switch import measure_switch
 
 CALLER, SERVER, CALLEE = "192.0.2.1", "192.0.2.2", "192.0.2.3"
@@ -222,6 +224,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--calls", type=int, default=2000)
     parser.add_argument("--registers", type=int, default=2000)
+    parser.add_argument("--seconds", type=float, default=15, help="of each rate over sockets; 0: none of that")
     parser.add_argument("--json", default="", help="write the figures here as well")
     parser.add_argument("--profile", action="store_true", help="print where the time goes (slower)")
     args = parser.parse_args()
@@ -234,9 +237,14 @@ def main() -> None:
     result |= measure_switch(max(1, args.calls // 2))
     for name, value in result.items():
         print(f"{name:28} {value}")
+    report: dict[str, Any] = dict(result)
+    if args.seconds:
+        report |= measure_calls(RATES, args.seconds)
+        print("\nThe server itself: sockets, event log, media gateway, on one core (tools.bench_calls)")
+        show(report)
     if args.json:
         with open(args.json, "w", encoding="utf-8") as file:
-            json.dump(result, file, indent=2)
+            json.dump(report, file, indent=2)
     if profiler is not None:
         pstats.Stats(profiler, stream=sys.stdout).sort_stats("tottime").print_stats(35)
 

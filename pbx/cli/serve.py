@@ -8,8 +8,10 @@ import logging
 import signal
 import sys
 from pathlib import Path
+from typing import Any
 
 import click
+import msgspec
 import structlog
 import uvloop
 
@@ -77,10 +79,14 @@ def _show_secret(name: str, value: str) -> None:
     click.echo(f"made secret {name}: {value}", err=True)
 
 
+def _encode(line: Any, **_: Any) -> str:
+    return msgspec.json.encode(line, enc_hook=repr).decode()
+
+
 def set_up_logging(settings: Logging) -> None:
     """One line per fact, for people or for machines."""
     renderer: structlog.types.Processor = (
-        structlog.processors.JSONRenderer(ensure_ascii=False)
+        structlog.processors.JSONRenderer(_encode)
         if settings.format == "json"
         else structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterator
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from .commands import Flow
 from .events import Dropped, Transmit
@@ -12,12 +12,17 @@ from .events import Dropped, Transmit
 _METHODS = frozenset(
     b"INVITE ACK BYE CANCEL OPTIONS REGISTER PRACK UPDATE INFO REFER NOTIFY SUBSCRIBE MESSAGE PUBLISH".split()
 )
-_HELP = {
-    "tandem_sip_requests_total": "SIP requests by method, direction, transport and trunk",
-    "tandem_sip_responses_total": "SIP responses by code, method, direction, transport and trunk",
-    "tandem_sip_retransmissions_total": "SIP messages sent again",
-    "tandem_sip_dropped_total": "SIP packets that were not acted on, by reason",
+_PEER = ("direction", "transport", "trunk")
+_FAMILIES: Final[dict[str, tuple[str, tuple[str, ...]]]] = {
+    "tandem_sip_requests_total": ("SIP requests by method, direction, transport and trunk", ("method", *_PEER)),
+    "tandem_sip_responses_total": (
+        "SIP responses by code, method, direction, transport and trunk",
+        ("code", "method", *_PEER),
+    ),
+    "tandem_sip_retransmissions_total": ("SIP messages sent again", ("transport",)),
+    "tandem_sip_dropped_total": ("SIP packets that were not acted on, by reason", ("reason",)),
 }
+"""Help and names of the labels."""
 
 
 class Sample(NamedTuple):
@@ -34,7 +39,10 @@ class SipCounters:
 
     def __init__(self, trunk_of: Callable[[str], str] = lambda host: "") -> None:
         self._trunk_of = trunk_of
-        self._counts: dict[str, Counter[tuple[tuple[str, str], ...]]] = {name: Counter() for name in _HELP}
+        self._counts: dict[str, Counter[tuple[str, ...]]] = {name: Counter() for name in _FAMILIES}
+        """By the values of the labels."""
+        self._requests = self._counts["tandem_sip_requests_total"]
+        self._responses = self._counts["tandem_sip_responses_total"]
 
     def received(self, data: bytes, flow: Flow) -> None:
         """A packet from the network."""
@@ -43,31 +51,31 @@ class SipCounters:
     def sent(self, output: Transmit) -> None:
         self._count_message(output.data, output.flow, "out")
         if output.note == "retransmission":
-            self._counts["tandem_sip_retransmissions_total"][(("transport", output.flow.transport),)] += 1
+            self._counts["tandem_sip_retransmissions_total"][(output.flow.transport,)] += 1
 
     def dropped(self, output: Dropped) -> None:
         counter = self._counts["tandem_sip_dropped_total"]
-        key = (("reason", output.reason[:40]),)
+        key = (output.reason[:40],)
         # Reasons are ours, but some quote the peer: no more than so many of them.
-        counter[key if key in counter or len(counter) < 100 else (("reason", "other"),)] += 1
+        counter[key if key in counter or len(counter) < 100 else ("other",)] += 1
 
     def samples(self) -> Iterator[Sample]:
         """All numbers, for the exporter."""
         for name, counter in self._counts.items():
+            text, labels = _FAMILIES[name]
             for key, value in sorted(counter.items()):
-                yield Sample(name, _HELP[name], float(value), dict(key))
+                yield Sample(name, text, float(value), dict(zip(labels, key, strict=True)))
 
     def _count_message(self, data: bytes, flow: Flow, direction: str) -> None:
-        common = (("direction", direction), ("transport", flow.transport), ("trunk", self._trunk_of(flow.host)))
+        trunk = self._trunk_of(flow.host)
         if data.startswith(b"SIP/2.0 "):
             code = data[8:11]
             if len(code) == 3 and code.isdigit() and b"1" <= code[:1] <= b"6":
-                method = _find_method(data)
-                self._counts["tandem_sip_responses_total"][(("code", code.decode()), ("method", method), *common)] += 1
+                self._responses[(code.decode(), _find_method(data), direction, flow.transport, trunk)] += 1
             return
         verb = data[:12].partition(b" ")[0]
         name = verb.decode() if verb in _METHODS else "other"
-        self._counts["tandem_sip_requests_total"][(("method", name), *common)] += 1
+        self._requests[(name, direction, flow.transport, trunk)] += 1
 
 
 def _find_method(response: bytes) -> str:

@@ -46,8 +46,7 @@ class LadderEntry:
         self.data = data
         self.leg = leg
         self.note = note
-        match = _CALL_ID.search(data, 0, 8192)
-        self.call_id = match[1] if match is not None else b""
+        self.call_id = _find_call_id(data)
         """SIP Call-ID as it stands in the message."""
 
     @property
@@ -60,6 +59,16 @@ class LadderEntry:
     def masked(self) -> bytes:
         """The message without secrets (digest responses, SRTP keys), of the same length."""
         return _SECRETS.sub(lambda match: b"*" * len(match[0]), self.data)
+
+
+def _find_call_id(data: bytes) -> bytes:
+    # How nearly everybody writes it; the pattern costs ten times as much.
+    start = data.find(b"\r\nCall-ID: ", 0, 8192)
+    end = data.find(b"\r\n", start + 11) if start >= 0 else -1
+    if end >= 0:
+        return data[start + 11 : end]
+    match = _CALL_ID.search(data, 0, 8192)
+    return match[1] if match is not None else b""
 
 
 class Ladder:

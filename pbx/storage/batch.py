@@ -5,10 +5,11 @@ from __future__ import annotations
 import os
 import socket
 from collections.abc import Iterable, Sequence
+from functools import cache
 from typing import Any, cast
 
 import msgspec
-from sqlalchemy import Connection, Engine, Table, bindparam, delete, select, update
+from sqlalchemy import Connection, Engine, Executable, Table, bindparam, delete, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from pbx.events.catalogue import Record, RecordingArchived
@@ -29,6 +30,8 @@ _POSTGRES_INSERT = (
     "INSERT INTO events (seq, at, type, call_id, topics, json) SELECT * FROM unnest"
     "(%s::bigint[], %s::float8[], %s::text[], %s::text[], %s::text[], %s::text[]) ON CONFLICT DO NOTHING"
 )
+_DELETE_CHECKPOINTS = delete(t.checkpoints).where(t.checkpoints.c.call_id == bindparam("of_call"))
+_DELETE_SEGMENTS = delete(t.segments).where(t.segments.c.call_id == bindparam("of_call"))
 
 
 class BatchWriter:
@@ -174,10 +177,7 @@ class BatchWriter:
         self._upsert(connection, t.cdr, [make_cdr_row(detail) for detail in details])
         if topics := [row for detail in details for row in make_topic_rows(detail)]:
             self._upsert(connection, t.cdr_topics, topics)
-        connection.execute(
-            delete(t.segments).where(t.segments.c.call_id == bindparam("of_call")),
-            [{"of_call": detail.call} for detail in details],
-        )
+        connection.execute(_DELETE_SEGMENTS, [{"of_call": detail.call} for detail in details])
         if segments := [row for detail in details for row in make_segment_rows(detail)]:
             connection.execute(t.segments.insert(), segments)
         if recordings := [row for detail in details for row in make_recording_rows(detail)]:
@@ -221,7 +221,7 @@ class BatchWriter:
         if kept := [{"call_id": call, "state": state} for call, state in last.items() if state]:
             self._upsert(connection, t.checkpoints, kept)
         if gone := [{"of_call": call} for call, state in last.items() if not state]:
-            connection.execute(delete(t.checkpoints).where(t.checkpoints.c.call_id == bindparam("of_call")), gone)
+            connection.execute(_DELETE_CHECKPOINTS, gone)
 
     def _put_voicemail(self, connection: Connection, puts: list[PutVoicemail]) -> None:
         last = {put.key: put.state for put in puts}
@@ -254,7 +254,13 @@ class BatchWriter:
         self._upsert(connection, t.folds, list(last.values()))
 
     def _upsert(self, connection: Connection, table: Table, rows: list[dict[str, Any]]) -> None:
-        insert = postgresql.insert(table) if self._postgres else sqlite.insert(table)
-        keys = [column.name for column in table.primary_key]
-        changed = {column.name: insert.excluded[column.name] for column in table.columns if column.name not in keys}
-        connection.execute(insert.on_conflict_do_update(index_elements=keys, set_=changed), rows)
+        connection.execute(_make_upsert(table, self._postgres), rows)
+
+
+@cache
+def _make_upsert(table: Table, postgres: bool) -> Executable:
+    """Building the statement costs more than carrying it out, and each batch needs four."""
+    insert = postgresql.insert(table) if postgres else sqlite.insert(table)
+    keys = [column.name for column in table.primary_key]
+    changed = {column.name: insert.excluded[column.name] for column in table.columns if column.name not in keys}
+    return insert.on_conflict_do_update(index_elements=keys, set_=changed)

@@ -64,7 +64,7 @@ class EventLog:
         journal: Path,
         password: str = "",
         synchronous: str = "FULL",
-        linger_s: float = 0.003,
+        linger_s: float = 0.01,
         patience_s: float = 4.0,
         max_pending: int = 500_000,
         max_journal_bytes: int = 2 << 30,
