@@ -1,24 +1,20 @@
-"""SIPp as the carrier, both directions. It sends back the voice it gets: who hears his own tone was connected."""
+"""SIPp as the carrier, both directions, which sends back the voice it gets: who hears his own tone was connected. And
+SIPp as a registered agent, who speaks a tone of his own."""
 
 from __future__ import annotations
 
 import asyncio
-import socket
 from pathlib import Path
 
 import pytest
 
 from tests.interop.conftest import CARRIER, Site
+from tools.demo import verify
+from tools.demo.desktop import Desktop
+from tools.sipp_phones import Sipp, free_port, write_alaw
 
 pytestmark = pytest.mark.interop
 SCENARIOS = Path(__file__).parent / "sipp"
-
-
-def free_port() -> int:
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-        probe.bind((CARRIER, 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 async def sipp(scenario: str, site: Site, *options: str, transport: str = "u1") -> asyncio.subprocess.Process:
@@ -50,7 +46,15 @@ async def test_sipp_calls_an_extension(site: Site, transport: str) -> None:
     async with site.phone("lina", 1000, user="1001") as lina:
         await site.register(lina, "1001")
         port = site.port if transport == "udp" else site.tcp_port
-        options = ("-s", "01055550101", "-p", str(free_port()), "-mp", str(free_port()), f"127.0.0.1:{port}")
+        options = (
+            "-s",
+            "01055550101",
+            "-p",
+            str(free_port(CARRIER)),
+            "-mp",
+            str(free_port(CARRIER)),
+            f"127.0.0.1:{port}",
+        )
         caller = await sipp("uac-talk-bye", site, *options, transport="u1" if transport == "udp" else "t1")
         await lina.wait("incoming")
         lina.do("answer")
@@ -64,7 +68,7 @@ async def test_an_extension_calls_out_over_the_trunk(site: Site) -> None:
     trunk = site.server.configuration.trunks["carrier-a"]
     async with site.phone("lina", 1000, user="1001") as lina:
         await site.register(lina, "1001")
-        callee = await sipp("uas-ring-answer", site, "-p", str(trunk.port), "-mp", str(free_port()))
+        callee = await sipp("uas-ring-answer", site, "-p", str(trunk.port), "-mp", str(free_port(CARRIER)))
         lina.do("call", uri=site.uri("923456789"))
         await lina.wait("state", state="EARLY")
         await lina.wait("state", state="CONFIRMED")
@@ -73,3 +77,40 @@ async def test_an_extension_calls_out_over_the_trunk(site: Site) -> None:
         output, _ = await callee.communicate()
     assert callee.returncode == 0, output.decode()[-2000:]
     assert site.heard("lina", 1000) > 1.2
+
+
+async def test_sipp_is_a_registered_agent(site: Site) -> None:
+    """It registers with digest, answers what the queue offers, speaks, holds, retrieves; we listen to our recording."""
+    write_alaw(site.folder / "agent.alaw", 1000)
+    write_alaw(site.folder / "caller.alaw", 440)
+    agent = Sipp(site.folder, "127.0.0.1", ("127.0.0.1", site.port))
+    caller = Sipp(site.folder, CARRIER, ("127.0.0.1", site.port))
+    assert site.server.http is not None
+    url = f"ws://127.0.0.1:{site.server.http.port}/cti"
+    try:
+        async with Desktop(url, site.secrets["token-admin"], lambda event: None) as desktop:
+            await agent.register("1001", site.secrets["extension-1001"])
+            await desktop.ask("SetAgentState", {"agent": "8001", "state": "log_on"})
+            await desktop.ask("SetAgentState", {"agent": "8001", "state": "ready"})
+            await agent.start("agent")
+            await caller.start("caller", "-s", "01055550100", "-key", "caller", "13912345678")
+            offered = await desktop.wait("Offered", called="+861055550100")
+            call = offered["event"]["call"]
+            await caller.finish()
+            await agent.finish()
+            completed = (await desktop.wait("RecordingCompleted", call=call))["event"]
+            await desktop.wait("AgentWorkingAfterCall", agent="8001")
+            times = {seen["event"]["type"]: seen["at"] for seen in desktop.events if seen["event"].get("call") == call}
+    finally:
+        await agent.stop()
+        await caller.stop()
+    began = times["RecordingStarted"]
+    spans = {name: times[name] - began for name in ("Bridged", "Held", "Retrieved", "CallCleared")}
+    found = verify.Findings()
+    talks = [(spans["Bridged"], spans["Held"]), (spans["Retrieved"], spans["CallCleared"])]
+    verify.judge_recording(
+        site.folder / "data" / "recordings" / completed["path"], talks, (spans["Held"], spans["Retrieved"]), found
+    )
+    assert not found.failed, found.lines
+    record = await asyncio.to_thread(site.server.backend.records.read_call, call)
+    assert record is not None and record["outcome"] == "answered" and record["agent"] == "8001"
