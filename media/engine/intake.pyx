@@ -96,6 +96,10 @@ cdef extern from *:
     void prefetch "tandem_prefetch"(const void* pointer, int size) noexcept nogil
 
 
+# Of so many packets in a row of a polled leg, so many are asked when they came (powers of two). RFC 3550's jitter forgets
+# in 16 packets: it has settled before they end.
+DEF TIMED_OF = 128
+DEF TIMED = 32
 # A packet that lay longer than this in a polled socket may have another behind it.
 DEF LAY_NS = 18000000
 # So many ticks between two looks of a polled leg that end with an empty socket, whatever the packets say.
@@ -112,7 +116,7 @@ DEF STRANGER_PACKETS = 200
 
 
 cdef inline bint _count_packet(Leg* leg, Packet* packet, uint32_t clock, int64_t now) noexcept nogil:
-    """Sequence numbers and jitter, RFC 3550 A.1 and A.8. False: a duplicate."""
+    """Sequence numbers and jitter, RFC 3550 A.1 and A.8; `now` 0 leaves the jitter alone. False: a duplicate."""
     cdef int distance
     cdef int32_t transit, change, above
     cdef uint64_t bit
@@ -144,6 +148,9 @@ cdef inline bint _count_packet(Leg* leg, Packet* packet, uint32_t clock, int64_t
     leg.incoming.packets += 1
     leg.incoming.epoch_packets += 1
     leg.incoming.octets += packet.size
+    if now == 0:
+        leg.incoming.untimed = 1
+        return True
     # Nanoseconds to RTP units without a division: 8 kHz is the common case.
     arrival = <uint32_t>(now // 125000) if clock == 8000 else <uint32_t>(now // 1000 * clock // 1000000)
     transit = <int32_t>(arrival - packet.ts)
@@ -157,7 +164,10 @@ cdef inline bint _count_packet(Leg* leg, Packet* packet, uint32_t clock, int64_t
         leg.incoming.transit_floor = transit
     if change < 0:
         change = -change
-    if change < <int32_t>clock:
+    if leg.incoming.untimed:
+        # Nothing to compare with.
+        leg.incoming.untimed = 0
+    elif change < <int32_t>clock:
         leg.incoming.jitter += change - ((leg.incoming.jitter + 8) >> 4)
     return True
 
@@ -272,7 +282,7 @@ cdef bint _take_packet(Loop* loop, Leg* leg, uint8_t* data, int size, const sock
         if leg.config.receive:
             _take_event(loop, leg, &packet)
         return False
-    if not _count_packet(leg, &packet, spec.clock_rate, loop.now) or not leg.config.receive:
+    if not _count_packet(leg, &packet, spec.clock_rate, 0 if loop.untimed else loop.now) or not leg.config.receive:
         return False
     if spec.kind != leg.incoming.kind:
         leg.incoming.kind = spec.kind
@@ -292,21 +302,12 @@ cdef bint _count_event(Leg* leg, Packet* packet) noexcept nogil:
     """Events share the sequence numbers of the audio. The three equal end packets have numbers of their own."""
     leg.incoming.packets -= 1
     if leg.incoming.started and leg.incoming.ssrc == packet.ssrc:
-        return _count_packet_quietly(leg, packet)
+        # The timestamp of an event stands still: it says nothing about jitter.
+        return _count_packet(leg, packet, 8000, 0)
     _begin_source(leg, packet)
     leg.incoming.packets += 1
     leg.incoming.epoch_packets += 1
     return True
-
-
-cdef bint _count_packet_quietly(Leg* leg, Packet* packet) noexcept nogil:
-    """As `_count_packet`, leaving the jitter alone: the timestamp of an event stands still."""
-    cdef int32_t transit = leg.incoming.transit
-    cdef int32_t jitter = leg.incoming.jitter
-    cdef bint fresh = _count_packet(leg, packet, 8000, 0)
-    leg.incoming.transit = transit
-    leg.incoming.jitter = jitter
-    return fresh
 
 
 cdef void _take_stranger(Loop* loop, Leg* leg, const sockaddr_storage* source, socklen_t length) noexcept nogil:
@@ -371,12 +372,15 @@ cdef void collect_rtp(Loop* loop, Leg* leg) noexcept nogil:
     """In the slot of a leg that hears a prompt: what it sent since the last one.
 
     Nobody listens to it, so its packets need no wake-up of their own; a digit still stops the prompt before the next
-    frame. They are counted at the time they came."""
+    frame. Some of them, and all of a leg that is recorded, are counted at the time they came, which costs more."""
     cdef uint8_t* data = loop.packet + HEADROOM
     cdef int64_t now = loop.now
-    cdef int64_t stamp = 0
+    cdef int64_t stamp = now
     cdef ssize_t size
     cdef bint alone
+    cdef bint timed
+    # After a slot without a packet, or a late one, there may be several.
+    cdef bint look = not leg.incoming.fresh or loop.ticks & (LOOK_TICKS - 1) == 0
     cdef int left = BURST
     if not leg.connected or leg.unverified or leg.sinks != NULL:
         if leg.polled:
@@ -386,18 +390,30 @@ cdef void collect_rtp(Loop* loop, Leg* leg) noexcept nogil:
         start_polling(loop, leg)
     while left and leg.polled:
         left -= 1
-        size = c_recv_stamped(leg.rtp_fd, data, PACKET_BYTES, MSG_DONTWAIT, &stamp)
+        timed = leg.recorders != 0 or leg.incoming.packets & (TIMED_OF - 1) < TIMED
+        if timed:
+            size = c_recv_stamped(leg.rtp_fd, data, PACKET_BYTES, MSG_DONTWAIT, &stamp)
+        else:
+            size = c_recv(leg.rtp_fd, data, PACKET_BYTES, MSG_DONTWAIT)
         if size < 0:
             if errno == EAGAIN:
+                if left == BURST - 1:
+                    leg.incoming.fresh = 0
                 break
             continue
-        stamp -= loop.wall_offset
-        if stamp > now or stamp < now - 1000000000:
-            stamp = now
-        loop.now = stamp
-        alone = _take_packet(loop, leg, data, <int>size, NULL, 0, ON_RTP)
-        loop.now = now
-        if alone and now - stamp < LAY_NS and loop.ticks & (LOOK_TICKS - 1):
+        if timed:
+            stamp -= loop.wall_offset
+            if stamp > now or stamp < now - 1000000000:
+                stamp = now
+            loop.now = stamp
+            alone = _take_packet(loop, leg, data, <int>size, NULL, 0, ON_RTP) and now - stamp < LAY_NS
+            loop.now = now
+        else:
+            leg.incoming.fresh = 1
+            loop.untimed = 1
+            alone = _take_packet(loop, leg, data, <int>size, NULL, 0, ON_RTP)
+            loop.untimed = 0
+        if alone and not look:
             break
 
 

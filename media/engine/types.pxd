@@ -280,6 +280,7 @@ cdef struct Incoming:
     uint8_t kind               # of the last audio packet
     uint8_t flood              # refused until the next second
     uint8_t fresh              # the last packet came when its kind usually comes: nothing waits behind it
+    uint8_t untimed            # when the last packet came is not known
     uint32_t cycles
     uint32_t pps
     int32_t transit
@@ -519,5 +520,6 @@ cdef struct Loop:
     Roster slots[20]           # legs that only hear a prompt
     uint64_t running
     uint64_t rtcp_interval_s
+    uint8_t untimed            # when the packet in hand came is not known, but for a tick
     uint8_t* packet            # scratch for one packet, HEADROOM before it
     uint32_t seed
