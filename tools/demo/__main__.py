@@ -15,6 +15,7 @@ from typing import Any
 import structlog
 from rich.console import Console
 
+from pbx.cli.cdr import show_call
 from pbx.cli.serve import set_up_logging
 from pbx.config.model import Logging
 from pbx.server import Server
@@ -139,9 +140,8 @@ async def judge(server: Server, folder: Path, call: str, desktop: Desktop, conso
     for name in STEPS:
         console.print(f"  {at(name) - at('Offered'):6.2f} s  {name}")
     console.rule("call detail record")
-    for key, value in (record or {}).items():
-        if key not in ("segments", "recordings"):
-            console.print(f"  {key:<12} {value}", highlight=False)
+    if record is not None:
+        show_call(record, as_json=False)
     console.rule("recording")
     sound = listen.load(path)
     console.print(f"  {path}\n  {completed['duration_ms'] / 1000:.2f} s, sha256 {completed['sha256'][:16]}…")
