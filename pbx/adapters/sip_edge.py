@@ -13,7 +13,9 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 import structlog
 
 from pbx.adapters.hep import HepSender
+from pbx.adapters.hep_stream import HepStream
 from pbx.adapters.resolver import NameWatch, Resolver, Target
+from pbx.adapters.sip_tls import make_client_context
 from pbx.app.edge import EdgePolicy, make_guard_rules, make_trunk_specs
 from pbx.config.model import Configuration, SecretSource
 from pbx.core.ids import IdSource
@@ -60,7 +62,7 @@ class SipEdge:
         self._close_flow = close_flow
         self._watch = NameWatch(resolver, self._resolved)
         self._configuration: Configuration
-        self._hep: HepSender | None = None
+        self._hep: HepSender | HepStream | None = None
         self._hep_address = ""
         self.guard = SourceGuard()
         self.trunks: Trunks
@@ -202,6 +204,13 @@ class SipEdge:
         if set(before) != set(self.trunks.get_targets(name)):
             self.guard.configure(make_guard_rules(self._configuration, self.trunks.addresses()))
 
+    def _make_hep(self, kind: str) -> HepSender | HepStream:
+        if kind not in ("tcp", "tls"):
+            return HepSender(self._epoch)
+        authorities = self._configuration.sip.authorities
+        context = make_client_context(authorities=authorities) if kind == "tls" else None
+        return HepStream(self._epoch, context=context)
+
     async def _open_hep(self, address: str) -> None:
         if address == self._hep_address:
             return
@@ -211,8 +220,9 @@ class SipEdge:
         self._hep_address = address
         if not address:
             return
-        host, _, port = address.removeprefix("udp:").rpartition(":")
-        sender = HepSender(self._epoch)
+        kind, _, rest = address.partition(":")
+        host, _, port = (rest if kind in ("udp", "tcp", "tls") else address).rpartition(":")
+        sender = self._make_hep(kind)
         try:
             await sender.open(host or port, int(port) if host else 9060)
         except (OSError, ValueError) as error:

@@ -169,7 +169,7 @@ class Sip(Model):
     trace_bytes: Bytes = 32 * 2**20
     """Memory for the SIP ladder of recent calls (`tandem trace`)."""
     hep: str = ""
-    """HEPv3 collector, for example udp:homer.example.net:9060; empty: none."""
+    """HEPv3 collector by udp, tcp or tls, for example udp:homer.example.net:9060; empty: none."""
 
     @model_validator(mode="after")
     def _check_order(self) -> Sip:

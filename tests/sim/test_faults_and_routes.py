@@ -219,3 +219,15 @@ def test_permissions_and_emergency_numbers(two_trunks: Any) -> None:
     assert dial(room, "1001", "9001234567890").ended.status == 403
     room.carrier.behaviour = Behaviour(answer_after=0.5)
     assert dial(room, "1001", "110").answered is not None
+
+
+def test_a_call_goes_to_the_next_server_of_a_trunk_whose_first_is_silent(two_trunks: Room) -> None:
+    room = two_trunks
+    room.node.switch.exchange.find_trunk_others = lambda trunk: (Flow("udp", OTHER_CARRIER, 5060, "udp"),)
+    room.carrier.vanish()
+    phone = room.phones["1003"]
+    phone.at(room.world.now, lambda: phone.call("913912345678"))
+    room.world.run(8)
+    assert len(room.other.talks) == 1
+    (call,) = room.node.switch.exchange.calls.values()
+    assert [leg.device for leg in call.live()] == ["extension:1003", "trunk:carrier-a"], "the same trunk, the same leg"
