@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
@@ -10,6 +11,7 @@ import msgspec
 
 from media.protocol import PlayFinished, PlayItem
 from pbx.app.mailbox import PREFIX, find_box
+from pbx.app.outputs import Checkpoint
 from pbx.app.router import Plan
 from pbx.app.sessions.base import Session
 from pbx.app.sessions.dial import Dial
@@ -38,6 +40,12 @@ class ExtensionState(msgspec.Struct):
     busy: str = ""
     no_answer: str = ""
     unreachable: str = ""
+
+
+KEY = "@phone-"
+"""Begins the names of these states among what is written down."""
+_encode = msgspec.msgpack.Encoder().encode
+_decode = msgspec.msgpack.Decoder(ExtensionState).decode
 
 
 class Announcement(Session, kw_only=True):
@@ -233,6 +241,7 @@ class Features:
 
     def set_do_not_disturb(self, extension: str, on: bool) -> None:
         self.extension_state(extension).do_not_disturb = on
+        self._keep(extension)
         self._ex.log(facts.DoNotDisturb(device=f"extension:{extension}", on=on))
 
     def _forward_always(self, call: Call, leg: Leg, extension: str, argument: str) -> tuple[PlayItem, ...] | None:
@@ -250,20 +259,30 @@ class Features:
 
     def set_forward(self, extension: str, when: str, destination: str) -> None:
         setattr(self.extension_state(extension), when, destination)
+        self._keep(extension)
         self._ex.log(
             facts.Forwarding(device=f"extension:{extension}", when=when, destination=destination)  # type: ignore[arg-type]
         )
 
-    def restore(self, event: facts.DoNotDisturb | facts.Forwarding) -> None:
+    def _keep(self, extension: str) -> None:
+        self._ex.out.append(Checkpoint(KEY + extension, _encode(self.extension_state(extension))))
+
+    def take_over(self, kept: Mapping[str, bytes]) -> None:
         """At start: what users chose before."""
-        extension = event.device.partition(":")[2]
-        if extension not in self._ex.settings.configuration.extensions:
-            return
-        state = self.extension_state(extension)
-        if isinstance(event, facts.DoNotDisturb):
-            state.do_not_disturb = event.on
-        else:
-            setattr(state, event.when, event.destination)
+        ex = self._ex
+        for name, state in kept.items():
+            if not name.startswith(KEY):
+                continue
+            extension = name.removeprefix(KEY)
+            try:
+                chosen = _decode(state)
+            except msgspec.MsgspecError as error:
+                ex.note("error", "what the user of a phone chose cannot be read", extension=extension, error=str(error))
+                continue
+            if extension in ex.settings.configuration.extensions:
+                self._extensions[extension] = chosen
+            else:
+                ex.out.append(Checkpoint(name, b""))
 
     def _calendar_switch(self, call: Call, leg: Leg, extension: str, argument: str) -> tuple[PlayItem, ...] | None:
         """``*55DIGIT*PIN``: an open calendar closes by hand, a closed one follows its hours again."""

@@ -132,6 +132,7 @@ class Recovery:
         ex.callbacks.restore(kept)
         self._restore_floor(kept.get(ACD_KEY, b""))
         ex.agents.last.restore(kept)
+        ex.features.take_over(kept)
         ex.watchers.take_over(kept)
         for entry in calls:
             self._restore_call(entry)

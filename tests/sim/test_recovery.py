@@ -352,3 +352,22 @@ def test_the_moment_that_was_not_written_is_learnt_from_the_gateway(room: Restar
     room.world.run(40)
     assert len(room.facts(facts.NodeEntered)) > nodes, "the flow does not wait for the end of what ended long ago"
     room.close()
+
+
+def test_what_users_chose_at_their_phones_is_kept(room: Restarting) -> None:
+    features = room.node.switch.exchange.features
+    for action in (
+        lambda ex: features.set_do_not_disturb("1002", True),
+        lambda ex: features.set_forward("1003", "always", "number:1004"),
+    ):
+        room.node._take(room.node.switch.do(action, room.world.now), room.world.now)
+    room.restart()
+    features = room.node.switch.exchange.features
+    assert features.extension_state("1002").do_not_disturb
+    assert features.extension_state("1003").always == "number:1004"
+    assert not features.extension_state("1001").do_not_disturb
+    caller = room.phones["1001"]
+    caller.at(room.world.now, lambda: caller.call("1003"))
+    room.world.run(4)
+    (call,) = room.node.switch.exchange.calls.values()
+    assert {leg.device for leg in call.connected()} == {ONE, FOUR}, "the call goes where the user sent it"
