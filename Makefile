@@ -85,8 +85,9 @@ $(VENV)/.demo: $(VENV)/.runtime
 	$(ALONE) TANDEM_ENGINE=none $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-build-isolation -e '.[demo]'
 	touch $@
 
-demo: build $(VENV)/.demo ## a call centre on this machine, calling itself (KEEP=1 leaves it running)
-	KEEP=$(KEEP) $(BIN)/python -m tools.demo
+demo: build $(VENV)/.demo ## a call centre on this machine, calling itself (KEEP=1 leaves it running, PHONES=sipp)
+	[ "$(PHONES)" != sipp ] && $(BIN)/python -c 'import pjsua2' 2>/dev/null || PYTHON=$(PYTHON) tools/install-apt.sh demo
+	KEEP=$(KEEP) PHONES=$(PHONES) $(BIN)/python -m tools.demo
 
 serve: build ## the server with config/
 	$(BIN)/tandem serve --config config/

@@ -2,6 +2,7 @@
 # Installs the system packages Tandem needs and that are missing. Debian 12, Ubuntu 24.04 and newer.
 #
 #   tools/install-apt.sh build   what `make build` and `make demo` need: venv, Python headers, a C compiler
+#   tools/install-apt.sh demo    SIPp, the phones of `make demo` where pjsua2 has no wheel
 #   tools/install-apt.sh test    that, and what `make test` needs beside it
 set -euo pipefail
 
@@ -37,8 +38,11 @@ need_build() {
   need gcc "compiles the media engine" command -v gcc
   need libc6-dev "headers of the C library" test -e /usr/include/stdio.h
 }
+need_demo() {
+  need sip-tester "SIPp, plays scripted SIP trunks and phones" command -v sipp
+}
 need_test() {
-  need sip-tester "SIPp, plays scripted SIP trunks and phones in the interop tests" command -v sipp
+  need_demo
   need baresip-core "a SIP phone of another make, for the interop tests" command -v baresip
   need kamailio "a SIP proxy and registrar in front of Tandem, for the interop tests" command -v kamailio
   need kamailio-tls-modules "the same over TLS" has_kamailio_tls
@@ -48,9 +52,10 @@ need_test() {
 
 case $purpose in
   build) need_build ;;
+  demo) need_demo ;;
   test) need_build && need_test ;;
   *)
-    echo "usage: $0 build|test" >&2
+    echo "usage: $0 build|demo|test" >&2
     exit 2
     ;;
 esac
