@@ -43,16 +43,18 @@ DIDS = {
 }
 
 
-def record_tones(flows: Path, names: tuple[str, ...]) -> dict[str, int]:
-    """Record every prompt of the flows named as a tone; returns the frequency of each ``flow/prompt``."""
+def record_tones(flows: Path, names: tuple[str, ...], languages: tuple[str, ...] = ()) -> dict[str, int]:
+    """Record every prompt of the flows named as a tone; returns the frequency of each ``flow/prompt``.
+
+    ``languages``: for each flow the one it is recorded in, so that another one is not known by ear; empty: all."""
     library, _ = load_flows(flows)
     tones: dict[str, int] = {}
     time = np.arange(round(RATE * TONE_S)) / RATE
-    for name in names:
+    for index, name in enumerate(names):
         for prompt in library[name].prompts:
             hz = tones[f"{name}/{prompt}"] = FIRST_HZ + STEP_HZ * len(tones)
             samples = np.concatenate([0.3 * np.sin(2 * np.pi * hz * time), np.zeros(RATE // 5)])
-            for language in library[name].languages:
+            for language in languages[index : index + 1] or library[name].languages:
                 target = flows / name / "prompts" / language / f"{prompt}.wav"
                 target.parent.mkdir(parents=True, exist_ok=True)
                 soundfile.write(target, samples, RATE, subtype="PCM_16")
@@ -69,6 +71,13 @@ class Office:
         self.tones = tones
         self.secrets = secrets
         self.port: int = server.transports.listener_address("udp")[1]
+
+    async def restart(self) -> None:
+        """Another server takes over what this one kept, at a port of its own."""
+        await self.server.stop("restart")
+        self.server = Server(self.server.folder)
+        await self.server.start()
+        self.port = self.server.transports.listener_address("udp")[1]
 
     def events(self) -> list[Any]:
         """All events so far."""
@@ -102,8 +111,11 @@ async def open_office(
     closed: bool = False,
     change: Mapping[str, str] | None = None,
     configure: Callable[[Any], None] = lambda tandem: None,
+    edits: Mapping[str, Callable[[Any], None]] | None = None,
+    languages: tuple[str, ...] = (),
 ) -> AsyncIterator[Office]:
-    """Start a server; ``change``: texts in the first flow's file to replace, ``configure``: changes ``tandem.yaml``."""
+    """Start a server; ``change``: texts in the first flow's file to replace, ``configure``: changes ``tandem.yaml``,
+    ``edits``: change other files of the configuration, by name; ``languages``: see :func:`record_tones`."""
     monkeypatch.setenv("TANDEM_HOME", str(folder / "data"))
     shutil.copytree(stage.REPOSITORY / "ivr_flows", folder / "ivr_flows")
     for old, new in (change or {}).items():
@@ -111,24 +123,27 @@ async def open_office(
         text = file.read_text("utf-8")
         assert old in text
         file.write_text(text.replace(old, new), "utf-8")
-    tones = record_tones(folder / "ivr_flows", flows)
+    tones = record_tones(folder / "ivr_flows", flows, languages)
     config = stage.build(folder)
     yaml = YAML()
-    edits = {
+    usual = {
         "tandem": lambda data, folder: configure(_use_flows(data, folder)),
         "routes": _add_routes,
         **({"calendars": _close} if closed else {}),
     }
-    for name, edit in edits.items():
+    later = {name: lambda data, folder, edit=edit: edit(data) for name, edit in (edits or {}).items()}
+    for name, change_file in (*usual.items(), *later.items()):
         data = yaml.load(config / f"{name}.yaml")
-        edit(data, folder)
+        change_file(data, folder)
         with (config / f"{name}.yaml").open("w", encoding="utf-8") as file_out:
             yaml.dump(data, file_out)
     secrets: dict[str, str] = {}
     server = Server(config, show_secret=secrets.__setitem__)
     await server.start()
     try:
-        yield Office(folder, server, tones, secrets)
+        office = Office(folder, server, tones, secrets)
+        yield office
+        server = office.server
     finally:
         await server.stop("the test is over")
 
@@ -235,6 +250,13 @@ class Caller:
 async def find_sound(office: Office, path: str) -> listen.Sound:
     """A recording by its path in an event, once it is complete."""
     file = office.server.configuration.recording_folder().absolute() / path
+    assert await until(file.exists, 10), f"there is no {file}"
+    return listen.load(file)
+
+
+async def find_message(office: Office, path: str) -> listen.Sound:
+    """A voice message by its path in an event, once it is filed."""
+    file = office.server.configuration.voicemail_folder().absolute() / path
     assert await until(file.exists, 10), f"there is no {file}"
     return listen.load(file)
 

@@ -10,7 +10,7 @@ import pytest
 pytest.importorskip("pjsua2", reason="its wheels stop at CPython 3.12")
 
 from pbx.ivr.outage import write_outage
-from tests.interop.flow_caller import SPOKEN_HZ, Caller, find_sound, open_office, serve_json, until
+from tests.interop.flow_caller import SPOKEN_HZ, Caller, find_message, find_sound, open_office, serve_json, until
 from tools import listen
 
 pytestmark = [pytest.mark.interop, pytest.mark.slow, pytest.mark.timeout(180)]
@@ -51,7 +51,7 @@ async def test_after_hours_takes_a_message(tmp_path: Path, monkeypatch: pytest.M
             await caller.ended()
         left = await office.wait_for("VoicemailLeft")
         await office.wait_for("CallCleared")
-        sound = await find_sound(office, left.path)
+        sound = await find_message(office, left.path)
     assert (left.mailbox, left.caller) == ("1001", "+8613912345678")
     assert left.duration_ms > 2000
     spoken = listen.find_tone_intervals(sound.left, sound.rate, SPOKEN_HZ, bridge_ms=60)
