@@ -1,4 +1,4 @@
-"""E-mail handed to a mail server: with its attachment, tried again where that helps, and never with credentials told."""
+"""E-mail handed to a mail server: with its attachment, tried again where that helps, without telling credentials."""
 
 from __future__ import annotations
 
