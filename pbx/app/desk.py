@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from media.protocol import SendDigits
 from pbx.app import desk_queues as queues
+from pbx.app import digits
 from pbx.app.clicks import begin_click
 from pbx.app.refusal import Refusal
 from pbx.app.sessions.dial import Dial
@@ -303,18 +303,7 @@ class Desk:
         ex = self.ex
         for name in talk.legs:
             if name != leg.id:
-                other = call.legs[name]
-                inband = other.configured is not None and other.configured.dtmf_payload_type is None
-                ex.media.send(
-                    other.gateway,
-                    SendDigits(
-                        id=ex.media.next_id(),
-                        leg=name,
-                        digits=command.digits,
-                        duration_ms=command.duration_ms,
-                        inband=inband,
-                    ),
-                )
+                digits.send(ex, call.legs[name], command.digits, command.duration_ms)
                 ex.log(facts.DigitsGenerated(call=call.id, leg=name, digits="*" * len(command.digits)))
 
     def _set_call_data(self, actor: Actor, command: cti.SetCallData) -> None:

@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from pbx.app import digits
 from pbx.app.exchange import CallOver
 from pbx.app.sessions.dial import Target
+from pbx.app.sessions.talk import Talk
 from pbx.call import negotiation
 from pbx.call.model import Call, Leg
 from pbx.core.destination import HANGUP_CAUSES
@@ -352,11 +354,13 @@ class LegControl:
         self._ex.log(facts.MediaLost(call=call.id, leg=leg.id, device=leg.device, silent_ms=silent_ms))
         self.hangup(leg, cause=27, reason="no audio from the phone")
 
-    def digit(self, call: Call, leg: Leg, digit: str) -> None:
+    def digit(self, call: Call, leg: Leg, digit: str, *, by_info: bool = False) -> None:
         sessions = self._ex.sessions.get(call.id)
         if not sessions:
             return
         session = self._ex.owner(call, leg.id) or sessions[-1]
+        if isinstance(session, Talk):
+            digits.carry(self._ex, call, session, leg, digit, by_info=by_info)
         session.digit(self._ex, call, leg, digit)
 
     # --- endings ----------------------------------------------------------------------------------------------

@@ -363,5 +363,5 @@ _LEG_HANDLERS: dict[type, Callable[[Exchange, Any, Any, Any], None]] = {
     sip.Reoffered: lambda ex, call, leg, event: ex.legs.reoffered(call, leg, event),
     sip.ReofferAnswered: lambda ex, call, leg, event: ex.legs.reoffer_answered(call, leg, event),
     sip.Refer: lambda ex, call, leg, event: ex.transfers.refer(call, leg, event),
-    sip.InfoDigit: lambda ex, call, leg, event: ex.legs.digit(call, leg, event.digit),
+    sip.InfoDigit: lambda ex, call, leg, event: ex.legs.digit(call, leg, event.digit, by_info=True),
 }

@@ -32,7 +32,7 @@ class Baresip:
             f"audio_player aufile,{self.folder / 'played.wav'}\n"
             f"audio_alert aufile,{self.folder / 'alert.wav'}\n"
             f"snd_path {self.folder}\n"
-            f"sip_listen {address}:0\n"
+            f"sip_listen {address}:0\nsip_verify_server no\n"
             "audio_srate 8000\naudio_channels 1\nausrc_srate 8000\nauplay_srate 8000\n"
         )
         self._arguments = ["baresip", "-4", "-f", str(self.folder)]

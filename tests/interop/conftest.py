@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import os
 import shutil
@@ -14,6 +15,7 @@ import pytest
 
 from pbx.cti.actor import Actor
 from pbx.cti.commands import Accepted, AnyCommand
+from pbx.events.line import parse_line
 from pbx.server import Server
 from tools import listen
 from tools.demo import stage
@@ -61,6 +63,10 @@ class Site:
         registrar = f"sip:127.0.0.1:{self.port_of(transport)}"
         await phone.register(number, self.secrets[f"extension-{number}"], registrar)
 
+    async def until_registered(self, number: str) -> None:
+        """Wait for a phone that registers by itself."""
+        await self.until(lambda: self.server.registrar.contacts(number, self.server.runtime.clock()))
+
     def execute(self, command: AnyCommand) -> dict[str, Any]:
         """Give a desktop command as administrator; it has to be accepted."""
         results: list[Any] = []
@@ -72,6 +78,18 @@ class Site:
             runtime.on_done = before
         assert isinstance(results[0].result, Accepted), results[0].result
         return results[0].result.data
+
+    def facts(self, kind: str) -> list[Any]:
+        """The events of this name so far, in order."""
+        self.server.log.flush()
+        events = [parse_line(line).event for line in self.server.log.read(0, 10_000)]
+        return [event for event in events if type(event).__name__ == kind]
+
+    async def until(self, condition: Callable[[], Any], seconds: float = 15.0) -> None:
+        """Wait for a condition that nothing tells of by itself."""
+        async with asyncio.timeout(seconds):
+            while not condition():  # noqa: ASYNC110
+                await asyncio.sleep(0.05)
 
     def only_call(self) -> Any:
         (call,) = self.server.runtime.switch.exchange.calls.values()

@@ -64,7 +64,7 @@ class Kamailio:
         self._certificate, self._key = certificate, key
         self._choices = [name for name, wanted in (("AS_REGISTRAR", registrar), ("LOSSY", lossy)) if wanted]
         if refuse:
-            self._choices.append(f"REFUSE={refuse}")
+            self._choices.append(f'REFUSE="{refuse}"')
         self._process: asyncio.subprocess.Process
 
     def _write(self) -> list[str]:

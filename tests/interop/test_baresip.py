@@ -18,15 +18,7 @@ def seconds_of(path: object, hz: float) -> float:
     return sum(b - a for a, b in listen.find_tone_intervals(sound.channels[0], sound.rate, hz, bridge_ms=60))
 
 
-async def until_registered(site: Site, number: str) -> None:
-    for _ in range(200):
-        if site.server.registrar.contacts(number, site.server.runtime.clock()):
-            return
-        await asyncio.sleep(0.05)
-    raise AssertionError(f"{number} did not register")
-
-
-@pytest.mark.parametrize(("transport", "media"), [("udp", ""), ("tcp", ""), ("udp", "srtp")])
+@pytest.mark.parametrize(("transport", "media"), [("udp", ""), ("tcp", ""), ("udp", "srtp"), ("tls", "srtp")])
 async def test_baresip_is_called(site: Site, transport: str, media: str) -> None:
     registrar = site.uri("x", transport).partition("@")[2]
     agent = Baresip(
@@ -34,7 +26,7 @@ async def test_baresip_is_called(site: Site, transport: str, media: str) -> None
     )
     async with site.phone("lina", 440, user="1001") as lina, agent:
         await site.register(lina, "1001")
-        await until_registered(site, "1002")
+        await site.until_registered("1002")
         lina.do("call", uri=site.uri("1002"))
         await lina.wait("state", state="CONFIRMED")
         await asyncio.sleep(2.5)

@@ -175,3 +175,46 @@ async def test_click_to_dial_consult_conference_and_supervision(site: Site) -> N
     assert share("boss", 440) > 0.02 and share("boss", 1000) > 0.02
     assert share("lina", 1500) > 0.005, "the whisper reached the agent"
     assert share("caller", 1500) < 0.001 and share("tom", 1500) < 0.001, "and nobody else"
+
+
+@pytest.mark.parametrize(("transport", "srtp"), [("udp", True), ("tcp", False), ("tls", True)])
+async def test_what_a_phone_may_do_in_a_call(site: Site, transport: str, srtp: bool) -> None:
+    """100rel, re-INVITE, UPDATE, digits both ways by RFC 4733 and INFO, hold, with and without SRTP."""
+    options = ("--prack", *(["--srtp"] if srtp else []))
+    async with (
+        site.phone("lina", 440, user="1001", transport=transport, options=options) as lina,
+        site.phone("tom", 1000, user="1004") as tom,
+    ):
+        await site.register(lina, "1001", transport)
+        await site.register(tom, "1004")
+        lina.do("call", uri=site.uri("1004", transport))
+        await tom.wait("incoming")
+        await lina.wait("state", state="EARLY")
+        tom.do("answer")
+        await lina.wait("state", state="CONFIRMED")
+        await tom.wait("state", state="CONFIRMED")
+        await asyncio.sleep(0.5)
+        lina.do("digits", digits="1")
+        await tom.wait("digit", digit="1")
+        lina.do("digits", digits="2", info=True)
+        await tom.wait("digit", digit="2")
+        tom.do("digits", digits="3")
+        await lina.wait("digit", digit="3")
+        lina.do("reinvite")
+        await asyncio.sleep(0.4)
+        lina.do("update")
+        await asyncio.sleep(0.4)
+        lina.do("hold")
+        await site.until(lambda: site.facts("Held"))
+        lina.do("retrieve")
+        await site.until(lambda: site.facts("Retrieved"))
+        await asyncio.sleep(1.0)
+        lina.do("hangup")
+        await tom.wait("state", state="DISCONNECTED")
+        legs = [fact.leg for fact in site.facts("Offered")]
+        ladder = site.server.edge.trace(legs, {"messages": "yes"})["text"]
+    for wanted in ("PRACK sip:", "UPDATE sip:", "INFO sip:", "Session-Expires:", *(["a=crypto:"] if srtp else [])):
+        assert wanted in ladder, ladder[-4000:]
+    assert not [event for event in (*lina.events, *tom.events) if event["event"] == "error"]
+    assert site.heard("lina", 1000) > 1.5
+    assert site.heard("tom", 440) > 1.5
