@@ -28,6 +28,9 @@ class Engine:
     @property
     def event_fd(self) -> int:
         """Readable when :meth:`drain` has something."""
+    slot_legs: int
+    """How many legs that hear prompts share a slot before another is opened; before the start."""
+
     @property
     def leg_count(self) -> int: ...
     def start(self) -> None: ...

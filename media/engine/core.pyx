@@ -44,6 +44,8 @@ from media.engine.types cimport (
 
 
 ENGINE_NICE = -11
+# About a millisecond of work; a slot more is fifty wake-ups a second more.
+SLOT_LEGS = 256
 
 
 class RingFull(RuntimeError):
@@ -97,6 +99,7 @@ cdef class Engine:
         self.loop.rtcp_interval_s = rtcp_interval_s
         self.loop.seed = seed
         self.loop.leg_capacity = self.capacity
+        self.loop.slot_legs = SLOT_LEGS
         self.loop.commands.slots = <Command*>calloc(COMMAND_SLOTS, sizeof(Command))
         self.loop.events.slots = <Event*>calloc(EVENT_SLOTS, sizeof(Event))
         self.loop.writer.slots = <Recorder**>calloc(EVENT_SLOTS, sizeof(void*))
@@ -151,6 +154,14 @@ cdef class Engine:
     @property
     def event_fd(self):
         return self.loop.events.wake_fd
+
+    @property
+    def slot_legs(self):
+        return self.loop.slot_legs
+
+    @slot_legs.setter
+    def slot_legs(self, int legs):
+        self.loop.slot_legs = legs
 
     @property
     def leg_count(self):

@@ -28,8 +28,6 @@ cdef extern from "<sys/timerfd.h>" nogil:
 
 
 DEF GRID_NS = 1000000
-# About a quarter of a millisecond of work.
-DEF SLOT_LEGS = 64
 
 # Slots are opened far from each other first.
 cdef int[20] ORDER = [0, 10, 5, 15, 2, 12, 7, 17, 3, 13, 8, 18, 1, 11, 6, 16, 4, 14, 9, 19]
@@ -43,7 +41,7 @@ cdef int _choose_slot(Loop* loop) noexcept nogil:
     cdef int best = ORDER[0]
     cdef int i
     for i in range(SLOTS):
-        if loop.slots[ORDER[i]].members < SLOT_LEGS:
+        if loop.slots[ORDER[i]].members < loop.slot_legs:
             return ORDER[i]
         if loop.slots[ORDER[i]].members < loop.slots[best].members:
             best = ORDER[i]

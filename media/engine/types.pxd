@@ -517,6 +517,7 @@ cdef struct Loop:
     int sweep                  # next leg of the once-a-second sweep
     int sweep_left
     Roster tick                # legs that decode, mix or send digits
+    int slot_legs              # so many legs in a slot before the next is opened
     Roster slots[20]           # legs that only hear a prompt
     uint64_t running
     uint64_t rtcp_interval_s

@@ -80,6 +80,7 @@ async def test_prompts_of_many_legs_are_spread_and_steady(tmp_path: Path, phones
     first, last = free_range(2 * legs + 20)
     options = make_options(tmp_path, first_port=first, last_port=last)
     gateway = Gateway(options)
+    gateway.engine.slot_legs = 64
     await gateway.start()
     made: list[Bench] = []
     client = await GatewayClient.connect(options.control, on_event=lambda event: made[0].take(event))
