@@ -184,7 +184,8 @@ class EventLog:
                 raise ValueError(f"event {record.seq} does not follow {self._last_seq}")
             self._last_seq = record.seq
             items.append((*self._make_line(record), None))
-        if self._last_seq - self._snapshot_seq >= SNAPSHOT_EVERY:
+        # A snapshot is as large as the calls of the last quarter of an hour are many: fewer of them the more there are.
+        if self._last_seq - self._snapshot_seq >= max(SNAPSHOT_EVERY, 2 * len(self._topics)):
             self._snapshot_seq = self._last_seq
             items.append((PutFold(name="topics", seq=self._last_seq, state=self._topics.snapshot()), None, None))
         self._put(items)
