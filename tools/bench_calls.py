@@ -4,8 +4,8 @@
 
 Call control is pinned to one processor, all its threads together: what it holds it holds on one core. Gateway and load
 (tools.sip_load) share the other one. First the price: calls at a moderate rate, then silence until the last transaction
-has lingered away (32 s), all of it paid for, less what the idle server uses. Then the rates, one after the other, each when
-the ports of the one before have drained.
+has lingered away (32 s), all of it paid for, less what the idle server uses. Then the rates, one after the other, each
+when the ports of the one before have drained.
 """
 
 from __future__ import annotations
