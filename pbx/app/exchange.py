@@ -225,6 +225,9 @@ class Exchange:
     def _follow(self, call: Call, session: Session, destination: str) -> bool:
         anchor = call.legs[getattr(session, "anchor", call.anchor)]
         call.diversions += 1
+        kind, _, number = getattr(session, "destination", "").partition(":")
+        if kind == "extension":
+            call.diverted.insert(0, (number, "user-busy" if getattr(session, "status", 0) == 486 else "no-answer"))
         if call.diversions > MAX_DIVERSIONS:
             self.note("warning", "call diverted too often", call.id, destination=destination)
             return False

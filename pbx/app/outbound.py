@@ -11,6 +11,7 @@ from pbx.call.numbers import country_of, rewrite
 from pbx.call.routing import External
 from pbx.config.model import Trunk, TrunkChoice
 from pbx.sip.commands import Credentials, Flow
+from pbx.sip.party import Diverted, write_identity
 
 if TYPE_CHECKING:
     from pbx.app.exchange import Exchange
@@ -162,27 +163,35 @@ class Outbound:
                 alternatives=ex.find_trunk_others(name),
                 from_uri=f"sip:{target.caller or 'anonymous'}@{domain}",
                 from_name=target.caller_name,
-                headers=self._identity(trunk, target, domain),
+                headers=self._identity(call, trunk, target, domain),
                 credentials=self._credentials(trunk),
                 timeout=min(timeout, trunk.ring_timeout),
                 late_offer=trunk.quirks.late_offer,
             )
         ]
 
-    def _identity(self, trunk: Trunk, target: Target, domain: str) -> tuple[tuple[str, str], ...]:
-        headers = []
-        number = target.caller
-        if trunk.caller_id.mode == "anonymous":
-            headers.append(("Privacy", "id"))
-            number = str(trunk.caller_id.number or "")
-        if not number:
-            return tuple(headers)
-        if "p_asserted_identity" in trunk.quirks.send_identity:
-            headers.append(("P-Asserted-Identity", f"<sip:{number}@{domain}>"))
-        if "remote_party_id" in trunk.quirks.send_identity:
-            privacy = "full" if trunk.caller_id.mode == "anonymous" else "off"
-            headers.append(("Remote-Party-ID", f"<sip:{number}@{domain}>;party=calling;privacy={privacy};screen=yes"))
-        return tuple(headers)
+    def _identity(self, call: Call, trunk: Trunk, target: Target, domain: str) -> tuple[tuple[str, str], ...]:
+        anonymous = trunk.caller_id.mode == "anonymous"
+        number = str(trunk.caller_id.number or "") if anonymous else target.caller
+        country = self._ex.settings.country
+        extensions = self._ex.settings.configuration.extensions
+        diverted = []
+        for extension, reason in call.diverted:
+            entry = extensions.get(extension)
+            # Outside nobody knows an extension by its number: where it has none of its own, the trunk's stands for it.
+            own = str((entry.caller_id if entry is not None else None) or trunk.caller_id.number or "")
+            if own:
+                diverted.append(Diverted(rewrite(own, trunk.numbers_out, country), reason))
+        return write_identity(
+            trunk.quirks.send_identity,
+            number=number,
+            domain=domain,
+            private=anonymous,
+            # The number shown to the provider alone was configured for it.
+            trusted=True,
+            diverted=tuple(diverted),
+            called=target.number,
+        )
 
     def _credentials(self, trunk: Trunk) -> Credentials | None:
         found = trunk.credentials

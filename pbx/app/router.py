@@ -336,6 +336,7 @@ class Router:
                 facts.Diverted(call=call.id, device=f"extension:{number}", destination=state.always, reason="always")
             )
             call.diversions += 1
+            call.diverted.insert(0, (number, "unconditional"))
             if call.diversions <= 10:
                 return self.plan(call, state.always, by=f"extension:{number}", anchor=anchor, joins=joins)
         device = f"extension:{number}"

@@ -137,6 +137,8 @@ class Call(msgspec.Struct, kw_only=True):
     """Sessions it has had so far."""
     diversions: int = 0
     """How often it was forwarded or overflowed."""
+    diverted: list[tuple[str, str]] = []
+    """Extensions that forwarded it and why (RFC 5806 section 4), the latest first."""
     route: str = ""
     """Rule that routed it."""
     max_forwards: int = 0

@@ -98,3 +98,21 @@ def test_a_provider_that_mishandles_update(update: bool, method: str) -> None:
     seen.clear()
     room.world.run(1000)
     assert method in seen and ("UPDATE" in seen) is update
+
+
+@pytest.mark.parametrize("when", ["always", "no_answer"])
+def test_who_diverted_a_call_is_told_to_the_provider_that_wants_to_know(when: str) -> None:
+    room = Room(with_quirks(send_identity=("p_asserted_identity", "diversion", "history_info")))
+    features = room.node.switch.exchange.features
+    outputs = room.node.switch.do(lambda ex: features.set_forward("1003", when, "number:913912345678"), room.world.now)
+    room.node._take(outputs, room.world.now)
+    room.phones["1003"].behaviour = Behaviour(answer_after=None)
+    caller = room.phones["1001"]
+    caller.at(room.world.now, lambda: caller.call("1003"))
+    room.world.run(40)
+    headers = invite_at(room.carrier).request.headers
+    reason = "unconditional" if when == "always" else "no-answer"
+    diversion = headers.get("Diversion") or ""
+    assert diversion.startswith("<sip:") and "1055550102@" in diversion and f"reason={reason};counter=1" in diversion
+    assert ";index=1.1" in (headers.get("History-Info") or "")
+    assert headers.get("P-Asserted-Identity")
