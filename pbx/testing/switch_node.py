@@ -29,6 +29,7 @@ from pbx.cti.actor import Actor
 from pbx.cti.commands import AnyCommand, CommandDone
 from pbx.events.catalogue import CallCleared, CallEvent, Record
 from pbx.ivr.flow import Flow as IvrFlow
+from pbx.ivr.messages import Recognised
 from pbx.sip import identity
 from pbx.sip.auth import DigestAuthenticator, answer_challenge, make_account
 from pbx.sip.commands import Flow
@@ -140,6 +141,11 @@ class SwitchNode:
     def happened(self, event: media.AnyEvent, now: float) -> Sequence[Output]:
         """Something the gateway reports that no double would come up with by itself."""
         self._take(self.switch.media_happened("local", event, now), now)
+        return self._drain()
+
+    def answered(self, call: str, event: Recognised, now: float) -> Sequence[Output]:
+        """A recogniser answers a flow."""
+        self._take(self.switch.answer_request(call, event, now), now)
         return self._drain()
 
     def command_media(self, command: media.AnyCommand, now: float) -> Sequence[Output]:

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from functools import partial
+from typing import Any
 
 import pytest
 
 from media import protocol
+from pbx.app.outputs import Recognise
 from pbx.call.model import Call
 from pbx.cti import commands as cti
 from pbx.events import catalogue as facts
+from pbx.ivr.messages import Recognised
 from pbx.testing.fake_media import FakeMedia
 from pbx.testing.phone import Behaviour
 from pbx.testing.switch_node import SwitchNode
@@ -122,6 +125,41 @@ def test_a_caller_in_a_menu_goes_on_in_the_menu(room: Restarting) -> None:
         room.world.run(4)
     room.world.run(20)
     assert [event.call for event in room.facts(facts.Queued)] == [call.id], "the key chose a queue"
+    room.close()
+
+
+def test_a_caller_who_speaks_is_heard_across_a_restart(room: Restarting) -> None:
+    """What he said while call control was away is lost: asked again, he is understood."""
+    room.node.switch.exchange.settings.spoken = ("zh", "en")
+    room.carrier.at(room.world.now, lambda: room.carrier.call(f"sip:01055550100@{SWITCH}"))
+    room.world.run(3)
+    room.world.post(SWITCH, room.node.press(next(iter(room.node.switch.exchange.calls)), "1", room.world.now))
+    room.world.run(6)
+
+    def listening() -> Any:
+        (call,) = room.node.switch.exchange.calls.values()
+        session: Any = room.node.switch.exchange.top(call)
+        assert session.listening is not None
+        return call, session.anchor, f"{session.sid}/{session.listening.request}"
+
+    call, leg, before = listening()
+    room.restart()
+    call, leg, name = listening()
+    assert name == before
+    missed = protocol.UtteranceHeard(leg=leg, listening=name, reason="missed", rate=8000, samples=b"")
+    room.world.post(SWITCH, room.node.happened(missed, room.world.now))
+    call, leg, again = listening()
+    assert again != before and room.facts(facts.SpeechRecognised)[-1].text == ""
+    room.world.post(SWITCH, room.node.happened(protocol.SpeechStarted(leg=leg, listening=again), room.world.now))
+    said = protocol.UtteranceHeard(leg=leg, listening=again, reason="pause", rate=8000, samples=b"\0\0" * 80)
+    switch = room.node.switch
+    asked = [o for o in switch.media_happened("local", said, room.world.now) if isinstance(o, Recognise)]
+    assert [(o.key[0], o.language, o.rate, len(o.samples)) for o in asked] == [(call.id, "zh", 8000, 160)]
+    assert "销售" in asked[0].phrases
+    answer = Recognised(request=asked[0].key[1], text="销售", confidence=0.9)
+    room.world.post(SWITCH, room.node.answered(call.id, answer, room.world.now))
+    room.world.run(20)
+    assert [event.call for event in room.facts(facts.Queued)] == [call.id], "the word chose a queue"
     room.close()
 
 
