@@ -53,7 +53,7 @@ apt: ## the system packages of the tests
 	PYTHON=$(PYTHON) tools/install-apt.sh test
 
 # --- gates --------------------------------------------------------------------------------------------------------
-.PHONY: lint types imports check test quick sim cov
+.PHONY: lint types imports check test quick sim survive cov
 lint: dev ## ruff (rules and format) and codespell
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -75,6 +75,9 @@ quick: dev ## the tests alone, with what is installed
 
 sim: dev ## the whole switch in virtual time: a thousand calls for each of twenty seeds
 	TANDEM_SIM_CALLS=1000 $(BIN)/pytest -n auto --timeout 900 tests/sim/test_whole_switch.py
+
+survive: dev ## 200 calls up and call control killed: no gap as recorded, every place and record kept
+	TANDEM_SURVIVE_CALLS=200 $(BIN)/pytest --timeout 300 tests/interop/test_survival.py -k many
 
 cov: dev ## branch coverage
 	$(BIN)/pytest -n auto --cov --cov-report=term --cov-report=html:build/htmlcov $(PYTEST)

@@ -20,6 +20,7 @@ from tools import listen
 from tools.demo import stage
 from tools.demo.desktop import Desktop
 from tools.phones import Phone, write_tone
+from tools.sipp_phones import Sipp, write_alaw
 
 pytestmark = pytest.mark.interop
 
@@ -34,7 +35,8 @@ def free_port(kind: int) -> int:
 class Served:
     """``tandem serve`` in a process that can be killed and started again on the same ports."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, ports: int = 0) -> None:
+        """``ports``: how many RTP ports more than a demonstration it has."""
         self.folder = folder
         self.config = stage.build(folder)
         self.sip, self.http = free_port(socket.SOCK_DGRAM), free_port(socket.SOCK_STREAM)
@@ -43,6 +45,7 @@ class Served:
         tandem = yaml.load(path)
         tandem["sip"]["listeners"] = {"udp": {"transport": "udp", "address": "127.0.0.1", "port": self.sip}}
         tandem["http"]["port"] = self.http
+        tandem["rtp"]["port_max"] += ports
         with path.open("w") as file:
             yaml.dump(tandem, file)
         self.process: asyncio.subprocess.Process
@@ -180,3 +183,71 @@ async def test_a_killed_gateway_is_replaced_and_its_calls_go_on(site: Site) -> N
         sound = listen.load(path)
         assert len(sound.channels[0]) / sound.rate > 0.9
         assert listen.tone_share(sound.channels[0], sound.rate, 440) > 0.5
+
+
+CALLS = int(os.environ.get("TANDEM_SURVIVE_CALLS", "12"))
+"""Half of them talk, a quarter is in the flow, a quarter waits in the queue. ``make survive`` takes 200."""
+UP_S = 16 + CALLS // 10
+"""Seconds from the answer of a call to its end."""
+
+
+async def test_many_calls_outlive_a_killed_call_control(tmp_path: Path) -> None:
+    """As recorded, nobody who talks hears a gap; who waits keeps his place; all records are right afterwards."""
+    served = Served(tmp_path, ports=3 * CALLS * 2 + 40)
+    await served.start()
+    write_alaw(tmp_path / "caller.alaw", 440)
+    write_alaw(tmp_path / "agent.alaw", 1000)
+    server = ("127.0.0.1", served.sip)
+    callee = Sipp(tmp_path, "127.0.0.1", server)
+    groups = {name: Sipp(tmp_path, CARRIER, server) for name in ("talk", "flow", "queue")}
+    dialled = {"talk": "01055550101", "flow": "01055550100", "queue": "01055550100"}
+    counts = {"talk": CALLS // 2, "flow": CALLS // 4, "queue": CALLS - CALLS // 2 - CALLS // 4}
+    try:
+        await callee.register("1001", served.secret("extension-1001"))
+        await callee.start("callee", "-m", str(counts["talk"]), "-l", str(CALLS), seconds=120)
+        async with served.desktop() as desktop:
+            for name, phone in groups.items():
+                options = ("-s", dialled[name], "-key", "caller", "13912345678", "-d", str(UP_S * 1000))
+                count = str(counts[name])
+                scenario = "caller" if name == "queue" else "talker"
+                await phone.start(scenario, "-m", count, "-l", count, "-r", "10", *options, seconds=120)
+            await desktop.wait_for(lambda events: _count(events, "Bridged") == counts["talk"])
+            await desktop.wait_for(lambda events: _count(events, "Queued") == counts["queue"])
+            seen = list(desktop.events)
+        places = [event["event"]["item"] for event in seen if event["event"]["type"] == "Queued"]
+        await asyncio.sleep(0.5)
+        await served.kill()
+        await asyncio.sleep(1.0)
+        await served.start()
+        async with served.desktop() as desktop:
+            await asyncio.gather(*(phone.finish() for phone in (callee, *groups.values())))
+            await desktop.wait_for(lambda events: _count(events, "CallCleared") >= CALLS)
+            await desktop.wait_for(lambda events: _count(events, "RecordingCompleted") >= counts["talk"])
+            after = [event["event"] for event in desktop.events]
+    finally:
+        for phone in (callee, *groups.values()):
+            await phone.stop()
+        await served.stop()
+    assert _count_plain(after, "Queued") == 0, "nobody queued anew"
+    left = [event["item"] for event in after if event["type"] == "QueueLeft"]
+    assert sorted(left) == sorted(places)
+    outcomes = [event["outcome"] for event in after if event["type"] == "CallCleared"]
+    assert "indeterminate" not in outcomes and len(outcomes) == CALLS
+    talked = {event["event"]["call"] for event in seen if event["event"]["type"] == "Bridged"}
+    checked = 0
+    for event in after:
+        if event["type"] == "RecordingCompleted" and event["call"] in talked:
+            sound = listen.load(tmp_path / "data" / "recordings" / event["path"])
+            for channel, hz in zip(sound.channels, (440, 1000), strict=True):
+                tones = listen.find_tone_intervals(channel, sound.rate, hz)
+                assert max(b - a for a, b in tones) > UP_S - 2.0, (event["path"], hz, tones)
+            checked += 1
+    assert checked == counts["talk"]
+
+
+def _count(events: list[dict[str, Any]], kind: str) -> int:
+    return _count_plain([event["event"] for event in events], kind)
+
+
+def _count_plain(events: list[dict[str, Any]], kind: str) -> int:
+    return sum(event["type"] == kind for event in events)

@@ -75,3 +75,8 @@ class Desktop:
         found = find()
         assert found is not None
         return found
+
+    async def wait_for(self, right: Callable[[list[dict[str, Any]]], bool], *, seconds: float = 60.0) -> None:
+        """Until the events so far are ``right``. Raises TimeoutError."""
+        async with asyncio.timeout(seconds), self._changed:
+            await self._changed.wait_for(lambda: right(self.events))
