@@ -53,7 +53,7 @@ apt: ## the system packages of the tests
 	PYTHON=$(PYTHON) tools/install-apt.sh test
 
 # --- gates --------------------------------------------------------------------------------------------------------
-.PHONY: lint types imports check test quick sim survive cov
+.PHONY: lint types imports check test quick sim survive acd cov
 lint: dev ## ruff (rules and format) and codespell
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -78,6 +78,9 @@ sim: dev ## the whole switch in virtual time: a thousand calls for each of twent
 
 survive: dev ## 200 calls up and call control killed: no gap as recorded, every place and record kept
 	TANDEM_SURVIVE_CALLS=200 $(BIN)/pytest --timeout 300 tests/interop/test_survival.py -k many
+
+acd: dev ## the ACD under random inputs, with many more and longer examples than `make test`
+	TANDEM_ACD_EXAMPLES=3000 $(BIN)/pytest -n auto --timeout 3600 tests/property/test_acd_machine.py tests/property/test_acd_fairness.py
 
 cov: dev ## branch coverage
 	$(BIN)/pytest -n auto --cov --cov-report=term --cov-report=html:build/htmlcov $(PYTEST)

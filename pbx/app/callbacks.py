@@ -20,6 +20,7 @@ from pbx.app.sessions.dial import Dial, Round, Target
 from pbx.app.sessions.queue import Queue
 from pbx.app.sessions.talk import Talk
 from pbx.call.model import Call, Leg, Waited
+from pbx.call.numbers import to_e164
 from pbx.call.routing import External
 from pbx.config.queues import CallbackOptions
 from pbx.core.destination import Destination
@@ -102,8 +103,11 @@ class Callbacks:
         if not _NUMBER.fullmatch(number):
             return "this is no number"
         device = call.legs[call.anchor].device
-        if self._resolve(call, number, options, device) is None:
+        written = (to_e164(number, ex.settings.country), number)
+        callable_as = next((way for way in written if self._resolve(call, way, options, device) is not None), None)
+        if callable_as is None:
             return "this number cannot be called"
+        number = callable_as
         if any(kept.number == number and kept.queue == queue for kept in self.kept.values()):
             return ""
         if len(self.kept) >= MAX_KEPT:

@@ -30,6 +30,11 @@ def rewrite(number: str, rewriting: Rewriting, country: str) -> str:
     return number if rewriting.form == "as_is" else _formatted(number, rewriting.form, country)
 
 
+def to_e164(number: str, country: str) -> str:
+    """``number`` with its country code, as somebody in ``country`` would dial it; what is no such number stays."""
+    return _formatted(number, "e164", country)
+
+
 @lru_cache(maxsize=4096)
 def _formatted(number: str, form: str, country: str) -> str:
     try:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections import Counter
 from typing import Any
 
@@ -441,8 +442,25 @@ class AcdMachine(RuleBasedStateMachine):
         assert {state for state in self.states.values()} <= {"ready", "not_ready", "logged_off"}, self.states
 
 
-AcdMachine.TestCase.settings = settings(
-    max_examples=60, stateful_step_count=50, deadline=None, suppress_health_check=[HealthCheck.too_slow]
-)
-# a failing run is shortened for some minutes before it is shown
-TestAcdMachine = pytest.mark.timeout(900)(AcdMachine.TestCase)
+EXAMPLES = int(os.environ.get("TANDEM_ACD_EXAMPLES", "60"))
+"""``make acd`` tries many more, each of them longer, from another seed every time."""
+PARTS = 1 if EXAMPLES <= 60 else 8
+"""A long run is cut into tests that run beside each other."""
+
+
+def make_case(part: int) -> type:
+    """A test of its own class, with its own share of the examples."""
+    machine = type(f"AcdMachine{part}", (AcdMachine,), {})
+    machine.TestCase.settings = settings(
+        max_examples=max(EXAMPLES // PARTS, 1),
+        stateful_step_count=50 if PARTS == 1 else 100,
+        deadline=None,
+        suppress_health_check=[HealthCheck.too_slow],
+    )
+    # a failing run is shortened for some minutes before it is shown
+    case: type = pytest.mark.timeout(900 if PARTS == 1 else 3600)(machine.TestCase)
+    return case
+
+
+for _part in range(PARTS):
+    globals()[f"TestAcdMachine{_part}"] = make_case(_part)
