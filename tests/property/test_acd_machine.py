@@ -450,7 +450,7 @@ PARTS = 1 if EXAMPLES <= 60 else 8
 
 def make_case(part: int) -> type:
     """A test of its own class, with its own share of the examples."""
-    machine = type(f"AcdMachine{part}", (AcdMachine,), {})
+    machine: Any = type(f"AcdMachine{part}", (AcdMachine,), {})
     machine.TestCase.settings = settings(
         max_examples=max(EXAMPLES // PARTS, 1),
         stateful_step_count=50 if PARTS == 1 else 100,
