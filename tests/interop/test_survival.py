@@ -48,7 +48,17 @@ class Served:
         tandem["rtp"]["port_max"] += ports
         with path.open("w") as file:
             yaml.dump(tandem, file)
+        if ports:
+            self._edit("trunks", "carrier-a", max_calls=CALLS * 2)
+            self._edit("queues", "support", max_length=CALLS)
         self.process: asyncio.subprocess.Process
+
+    def _edit(self, kind: str, name: str, **keys: int) -> None:
+        yaml, path = YAML(), self.config / f"{kind}.yaml"
+        data = yaml.load(path)
+        data[kind][name].update(keys)
+        with path.open("w") as file:
+            yaml.dump(data, file)
 
     async def start(self) -> None:
         with (self.folder / "server.log").open("ab") as log:
