@@ -46,10 +46,10 @@ from pbx.adapters.sip_tls import make_client_context
 from pbx.adapters.transport import SipTransports
 from pbx.adapters.voicemail import VoicemailWorker
 from pbx.adapters.webhooks import Webhooks
-from pbx.app.edge import PlaceGuard, find_places
 from pbx.app.exchange import Exchange
 from pbx.app.switch import Switch
-from pbx.app.voicemail import Voicemail
+from pbx.app.telephony.edge import PlaceGuard, find_places
+from pbx.app.voicemail.mailboxes import Voicemail
 from pbx.config.diff import ReloadReport, compare
 from pbx.config.loader import examine
 from pbx.config.model import Configuration

@@ -16,7 +16,7 @@ from pbx.adapters.hep import HepSender
 from pbx.adapters.hep_stream import HepStream
 from pbx.adapters.resolver import NameWatch, Resolver, Target
 from pbx.adapters.sip_tls import make_client_context
-from pbx.app.edge import EdgePolicy, make_guard_rules, make_trunk_specs
+from pbx.app.telephony.edge import EdgePolicy, make_guard_rules, make_trunk_specs
 from pbx.config.model import Configuration, SecretSource
 from pbx.core.ids import IdSource
 from pbx.sip.capture import write_pcap

@@ -14,7 +14,7 @@ from argon2.exceptions import InvalidHashError, VerificationError
 
 from media.wav import sidecar_path
 from pbx.app.outputs import CheckPin, HashPin, MakeMessageAudio, RemoveMessageAudio, VoicemailWork
-from pbx.app.voicemail import Voicemail
+from pbx.app.voicemail.mailboxes import Voicemail
 
 log = structlog.get_logger()
 _HASHER = PasswordHasher()

@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from media.protocol import Play, PlayItem, StopPlay
 from pbx.acd.acd import Acd
-from pbx.app.device_legs import DeviceLegs
 from pbx.app.outputs import AnyOutput, Append, Note
 from pbx.app.sessions.base import Result, Session
 from pbx.app.settings import Settings
+from pbx.app.telephony.device_legs import DeviceLegs
 from pbx.call.model import Call, Leg
 from pbx.call.routing import External
 from pbx.core.ids import IdSource
@@ -29,25 +29,25 @@ from pbx.sip.registrar import Registrar
 from pbx.sip.stack import Stack
 
 if TYPE_CHECKING:
-    from pbx.app.agents import AgentControl
-    from pbx.app.announcer import Announcer
-    from pbx.app.callbacks import Callbacks
-    from pbx.app.caller_proof import CallerProof
-    from pbx.app.day import Day
-    from pbx.app.desk import Desk
-    from pbx.app.features import Features
+    from pbx.app.audio.announcer import Announcer
+    from pbx.app.audio.media import MediaControl
+    from pbx.app.audio.recording import RecordingControl
+    from pbx.app.audio.taking import Taking
+    from pbx.app.desk.desk import Desk
+    from pbx.app.desk.supervision import Supervision
     from pbx.app.flows import FlowControl
-    from pbx.app.legs import LegControl
-    from pbx.app.media import MediaControl
-    from pbx.app.message_waiting import MessageWaiting
-    from pbx.app.recording import RecordingControl
-    from pbx.app.recovery import Recovery
-    from pbx.app.router import Router
-    from pbx.app.supervision import Supervision
-    from pbx.app.taking import Taking
-    from pbx.app.transfers import Transfers
-    from pbx.app.voicemail import Voicemail
-    from pbx.app.watchers import Watchers
+    from pbx.app.lamps.message_waiting import MessageWaiting
+    from pbx.app.lamps.watchers import Watchers
+    from pbx.app.queueing.agents import AgentControl
+    from pbx.app.queueing.callbacks import Callbacks
+    from pbx.app.queueing.day import Day
+    from pbx.app.recovery.recovery import Recovery
+    from pbx.app.telephony.caller_proof import CallerProof
+    from pbx.app.telephony.features import Features
+    from pbx.app.telephony.legs import LegControl
+    from pbx.app.telephony.router import Router
+    from pbx.app.telephony.transfers import Transfers
+    from pbx.app.voicemail.mailboxes import Voicemail
 
 MAX_DIVERSIONS = 10
 """Forwards and overflows of one call; more is a circle."""

@@ -10,12 +10,12 @@ from zoneinfo import ZoneInfo
 import msgspec
 
 from media import protocol as media
-from pbx.app import mailbox
+from pbx.app.audio.recording import MESSAGES
 from pbx.app.outputs import Fetch, Notify, Query, Recognise
-from pbx.app.recording import MESSAGES
 from pbx.app.sessions.dial import Dial
 from pbx.app.sessions.flow import FlowSession
 from pbx.app.sessions.queue import Queue
+from pbx.app.voicemail import destination as mailbox
 from pbx.call.model import Call
 from pbx.events import catalogue as facts
 from pbx.ivr import messages as ivr

@@ -12,30 +12,30 @@ from typing import Any, get_args
 from media import protocol as media
 from pbx.acd import messages as acd_messages
 from pbx.acd.acd import Acd
-from pbx.app.acd_config import make_acd_config
-from pbx.app.agents import AgentControl
-from pbx.app.announcer import Announcer
-from pbx.app.callbacks import Callbacks
-from pbx.app.caller_proof import CallerProof
-from pbx.app.day import Day
-from pbx.app.desk import Desk
+from pbx.app.audio.announcer import Announcer
+from pbx.app.audio.media import MediaControl
+from pbx.app.audio.recording import RecordingControl
+from pbx.app.audio.taking import Taking
+from pbx.app.desk.desk import Desk
+from pbx.app.desk.supervision import Supervision
 from pbx.app.exchange import CallOver, Exchange
-from pbx.app.features import Features
 from pbx.app.flows import FlowControl, FlowInput
-from pbx.app.legs import LegControl
-from pbx.app.media import MediaControl
-from pbx.app.message_waiting import MessageCounts, MessageWaiting
+from pbx.app.lamps.message_waiting import MessageCounts, MessageWaiting
+from pbx.app.lamps.watchers import Watchers
 from pbx.app.outputs import AnyOutput
-from pbx.app.recording import RecordingControl
-from pbx.app.recovery import Recovery
-from pbx.app.router import Router
+from pbx.app.queueing.acd_config import make_acd_config
+from pbx.app.queueing.agents import AgentControl
+from pbx.app.queueing.callbacks import Callbacks
+from pbx.app.queueing.day import Day
+from pbx.app.recovery.recovery import Recovery
 from pbx.app.settings import Settings
-from pbx.app.supervision import Supervision
-from pbx.app.taking import Taking
-from pbx.app.toll import TollDesk
-from pbx.app.transfers import Transfers
-from pbx.app.voicemail import Voicemail
-from pbx.app.watchers import Watchers
+from pbx.app.telephony.caller_proof import CallerProof
+from pbx.app.telephony.features import Features
+from pbx.app.telephony.legs import LegControl
+from pbx.app.telephony.router import Router
+from pbx.app.telephony.toll import TollDesk
+from pbx.app.telephony.transfers import Transfers
+from pbx.app.voicemail.mailboxes import Voicemail
 from pbx.core.ids import IdSource
 from pbx.core.timers import Deadline
 from pbx.cti import commands as cti

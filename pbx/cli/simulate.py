@@ -31,7 +31,7 @@ from pbx.acd.simulation.results import (
 )
 from pbx.acd.simulation.scenario import Manners, Scenario, Shift, Stream, make_simple_scenario
 from pbx.acd.strategies import STRATEGIES
-from pbx.app.acd_config import make_acd_config
+from pbx.app.queueing.acd_config import make_acd_config
 from pbx.cli.report import render
 from pbx.config.loader import load
 from pbx.core.ids import SeededIds

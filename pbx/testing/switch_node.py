@@ -21,7 +21,7 @@ from pbx.app.outputs import (
 )
 from pbx.app.settings import Settings
 from pbx.app.switch import Switch
-from pbx.app.voicemail import Voicemail
+from pbx.app.voicemail.mailboxes import Voicemail
 from pbx.config.model import Configuration
 from pbx.core.ids import SeededIds
 from pbx.core.timers import Deadline

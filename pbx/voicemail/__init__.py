@@ -1,4 +1,4 @@
 """Voice mailboxes: messages, greetings, PINs and what may be done with them.
 
-A pure state machine; :mod:`pbx.app.voicemail` drives it.
+A pure state machine; :mod:`pbx.app.voicemail.mailboxes` drives it.
 """

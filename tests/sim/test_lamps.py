@@ -7,7 +7,7 @@ from xml.etree import ElementTree
 
 import pytest
 
-from pbx.app.message_waiting import MessageCounts
+from pbx.app.lamps.message_waiting import MessageCounts
 from pbx.cti import commands as cti
 from pbx.events import catalogue as facts
 from pbx.sip.commands import Flow
@@ -137,7 +137,7 @@ def test_a_carrier_watches_nothing(room: Lit) -> None:
 
 
 def test_one_phone_cannot_hold_without_limit(room: Lit, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("pbx.app.watchers.MAX_PER_WATCHER", 2)
+    monkeypatch.setattr("pbx.app.lamps.watchers.MAX_PER_WATCHER", 2)
     lamps = [room.lamp("dialog", "1001") for _ in range(3)]
     assert [lamp.answers[-1] for lamp in lamps] == [200, 200, 403]
     assert room.lamp("dialog", "1001", watcher="1003").answers[-1] == 200

@@ -2,7 +2,7 @@
 
 import pytest
 
-from pbx.app.edge import PlaceGuard
+from pbx.app.telephony.edge import PlaceGuard
 from pbx.config.model import Configuration
 from pbx.config.server import Network
 from pbx.events import catalogue as facts

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from pbx.app.edge import make_guard_rules, make_toll_limits, make_trunk_specs
+from pbx.app.telephony.edge import make_guard_rules, make_toll_limits, make_trunk_specs
 from pbx.config.model import Configuration, SecretSource
 from pbx.sip.commands import Credentials
 from pbx.sip.guard import SourceGuard

@@ -2,7 +2,7 @@
 
 import pytest
 
-from pbx.app.mailbox import Box, make_mailbox_flow
+from pbx.app.voicemail.destination import Box, make_mailbox_flow
 from pbx.config.model import Configuration, Mailbox
 from pbx.events import catalogue as facts
 from pbx.sip.commands import Flow

@@ -9,7 +9,7 @@ import pytest
 
 from pbx.app.exchange import Exchange
 from pbx.app.settings import Settings
-from pbx.app.toll import TollDesk
+from pbx.app.telephony.toll import TollDesk
 from pbx.call.model import Call
 from pbx.call.routing import External
 from pbx.config.model import Configuration

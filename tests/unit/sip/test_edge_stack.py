@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from sipmessage import Response
 
-from pbx.app.edge import EdgePolicy
+from pbx.app.telephony.edge import EdgePolicy
 from pbx.core.ids import SeededIds
 from pbx.sip.auth import DigestAuthenticator, answer_challenge, make_account
 from pbx.sip.commands import Credentials, Flow

@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from pbx.app import desk_queues as queues
-from pbx.app import digits
-from pbx.app.clicks import begin_click
-from pbx.app.refusal import Refusal
+from pbx.app.desk import queues
+from pbx.app.desk.refusal import Refusal
+from pbx.app.sessions.clicks import begin_click
 from pbx.app.sessions.dial import Dial
 from pbx.app.sessions.queue import Queue
 from pbx.app.sessions.talk import Talk
+from pbx.app.telephony import digits
 from pbx.call.model import Call, Leg
 from pbx.cti import commands as cti
 from pbx.cti.actor import Actor

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from pbx.app.legs import UNREACHABLE, Failure, Launch
 from pbx.app.sessions.dial import Round, Target
+from pbx.app.telephony.legs import UNREACHABLE, Failure, Launch
 from pbx.call.model import Call
 from pbx.call.numbers import country_of, rewrite
 from pbx.call.routing import External

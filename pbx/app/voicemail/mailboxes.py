@@ -9,10 +9,10 @@ from zoneinfo import ZoneInfo
 
 import msgspec
 
-from pbx.app.mailbox import Box, find_box, list_boxes
-from pbx.app.message_waiting import MessageCounts
+from pbx.app.lamps.message_waiting import MessageCounts
 from pbx.app.outputs import CheckPin, HashPin, KeepVoicemail, MakeMessageAudio, Notify, RemoveMessageAudio
 from pbx.app.sessions.flow import FlowSession
+from pbx.app.voicemail.destination import Box, find_box, list_boxes
 from pbx.call.model import Call
 from pbx.events import catalogue as facts
 from pbx.ivr import messages as ivr

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+from pbx.app.desk.refusal import Refusal
 from pbx.app.outputs import Broadcast
-from pbx.app.refusal import Refusal
 from pbx.cti import commands as cti
 from pbx.cti.actor import Actor
 
 if TYPE_CHECKING:
-    from pbx.app.desk import Desk
+    from pbx.app.desk.desk import Desk
 
 
 def _move_item(desk: Desk, actor: Actor, command: cti.MoveWorkItem) -> None:

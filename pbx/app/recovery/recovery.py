@@ -13,18 +13,18 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from media.protocol import CloseAll, Snapshot, TakeSnapshot
-from pbx.app.clicks import Click
-from pbx.app.features import Announcement
 from pbx.app.outputs import Checkpoint
-from pbx.app.recovery_media import Expected, compare
+from pbx.app.recovery.media import Expected, compare
 from pbx.app.sessions.base import Session
 from pbx.app.sessions.call_back import AgentFirst, CustomerFirst
+from pbx.app.sessions.clicks import Click
 from pbx.app.sessions.dial import Dial
 from pbx.app.sessions.flow import FlowSession
 from pbx.app.sessions.parked import Parked
 from pbx.app.sessions.queue import Queue
 from pbx.app.sessions.room import Room
 from pbx.app.sessions.talk import Talk
+from pbx.app.telephony.features import Announcement
 from pbx.call.model import Call, Leg
 from pbx.events import catalogue as facts
 from pbx.sip.events import Ended

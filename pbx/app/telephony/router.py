@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
 
-from pbx.app.outbound import Outbound
 from pbx.app.sessions.base import Session
 from pbx.app.sessions.dial import Dial, Round, Target
 from pbx.app.sessions.flow import FlowSession
 from pbx.app.sessions.queue import Queue
+from pbx.app.telephony.outbound import Outbound
 from pbx.call import negotiation
 from pbx.call.model import Call, Leg
 from pbx.call.numbers import rewrite
@@ -26,7 +26,7 @@ from pbx.sip.party import Party, read_party, read_session_id
 
 if TYPE_CHECKING:
     from pbx.app.exchange import Exchange
-    from pbx.app.legs import Failure, Launch
+    from pbx.app.telephony.legs import Failure, Launch
 
 
 MAX_DATA = 1000

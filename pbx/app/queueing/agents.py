@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
 from pbx.acd import messages as acd
-from pbx.app.last_agents import LastAgents
+from pbx.app.queueing.last_agents import LastAgents
 from pbx.app.sessions.queue import Queue
 from pbx.call.model import Call, Leg
 from pbx.events import catalogue as facts

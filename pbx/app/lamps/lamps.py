@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from pbx.app.message_waiting import MessageCounts
+from pbx.app.lamps.message_waiting import MessageCounts
 from pbx.app.sessions.parked import Parked
 from pbx.call.model import Call, Leg, LegState
 from pbx.sip.dialog_info import DialogState, WatchedDialog

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from pbx.app import digits
 from pbx.app.exchange import CallOver
 from pbx.app.sessions.dial import Target
 from pbx.app.sessions.talk import Talk
+from pbx.app.telephony import digits
 from pbx.call import negotiation
 from pbx.call.model import Call, Leg
 from pbx.core.destination import HANGUP_CAUSES

@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 
 import msgspec
 
-from pbx.app.edge import make_toll_limits
+from pbx.app.telephony.edge import make_toll_limits
 from pbx.call.model import Call
 from pbx.call.routing import External
 from pbx.config.model import Configuration

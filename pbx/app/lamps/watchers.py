@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from pbx.app.lamps import Lamps, Told
-from pbx.app.mailbox import find_box
+from pbx.app.lamps.lamps import Lamps, Told
 from pbx.app.outputs import Checkpoint
+from pbx.app.voicemail.destination import find_box
 from pbx.events import catalogue as facts
 from pbx.sip.commands import SendNotify
 from pbx.sip.dialog_info import WatchedDialog, write_dialog_info

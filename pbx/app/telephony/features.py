@@ -10,14 +10,14 @@ from zoneinfo import ZoneInfo
 import msgspec
 
 from media.protocol import PlayFinished, PlayItem
-from pbx.app.mailbox import PREFIX, find_box
 from pbx.app.outputs import Checkpoint
-from pbx.app.router import Plan
 from pbx.app.sessions.base import Session
 from pbx.app.sessions.dial import Dial
 from pbx.app.sessions.flow import FlowSession
 from pbx.app.sessions.parked import Parked
 from pbx.app.sessions.room import Room
+from pbx.app.telephony.router import Plan
+from pbx.app.voicemail.destination import PREFIX, find_box
 from pbx.call.model import Call, Leg
 from pbx.call.routing import Feature
 from pbx.core.destination import Destination

@@ -1,0 +1,1 @@
+"""Desktops' commands carried out, and supervision."""

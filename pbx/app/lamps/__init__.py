@@ -1,0 +1,1 @@
+"""What phones show of others: lamps, presence, messages waiting."""

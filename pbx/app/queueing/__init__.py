@@ -1,0 +1,1 @@
+"""Agents and queues: the ACD on calls, callbacks, who spoke with whom last."""

@@ -1,0 +1,1 @@
+"""Surviving the death of call control or of a gateway."""

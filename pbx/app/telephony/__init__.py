@@ -1,0 +1,1 @@
+"""Legs and where they lead: routing, ways out, transfers, feature codes, limits, who a caller is."""
