@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     from pbx.app.queueing.callbacks import Callbacks
     from pbx.app.queueing.day import Day
     from pbx.app.recovery.recovery import Recovery
+    from pbx.app.telephony.calendar_switch import CalendarSwitch
     from pbx.app.telephony.caller_proof import CallerProof
     from pbx.app.telephony.features import Features
     from pbx.app.telephony.legs import LegControl
@@ -83,6 +84,7 @@ class Exchange:
     taking: Taking
     voicemail: Voicemail
     caller_proof: CallerProof
+    calendar_switch: CalendarSwitch
 
     def __init__(
         self, settings: Settings, stack: Stack, registrar: Registrar, acd: Acd, ids: IdSource, *, epoch: float, seq: int

@@ -413,7 +413,7 @@ class FlowControl:
         self._ex.out.append(Notify(output.kind, output.to, output.text, output.subject))
 
     def _override(self, call: Call, session: FlowSession, output: ivr.SetOverride) -> None:
-        self._ex.settings.override(output.calendar, output.state)
+        self._ex.calendar_switch.override(output.calendar, output.state)
         self._ex.log(
             facts.AuditEntry(
                 user=f"caller {call.caller}",

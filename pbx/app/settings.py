@@ -143,12 +143,6 @@ class Settings:
         """Whether somebody switched the calendar by hand."""
         return calendar in self._overrides
 
-    def keep_overrides(self, old: Settings) -> None:
-        """What was switched by hand stays so when the configuration changes."""
-        self._overrides = {
-            name: state for name, state in old._overrides.items() if name in self.configuration.calendars
-        }
-
     def override(self, calendar: str, state: Literal["open", "closed", "holiday", "auto"]) -> None:
         if state == "auto":
             self._overrides.pop(calendar, None)

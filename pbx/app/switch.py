@@ -29,6 +29,7 @@ from pbx.app.queueing.callbacks import Callbacks
 from pbx.app.queueing.day import Day
 from pbx.app.recovery.recovery import Recovery
 from pbx.app.settings import Settings
+from pbx.app.telephony.calendar_switch import CalendarSwitch
 from pbx.app.telephony.caller_proof import CallerProof
 from pbx.app.telephony.features import Features
 from pbx.app.telephony.legs import LegControl
@@ -83,6 +84,7 @@ class Switch:
         ex.announcer = Announcer(ex)
         ex.supervision = Supervision(ex)
         ex.features = Features(ex)
+        ex.calendar_switch = CalendarSwitch(ex)
         ex.desk = Desk(ex)
         ex.recovery = Recovery(ex)
         ex.day = Day(ex)
@@ -204,8 +206,8 @@ class Switch:
         """Take a new configuration as a whole; calls in progress go on with it, their flows with the old version."""
         ex = self._begin(now)
         ex.agents.take(ex.acd.configure(make_acd_config(settings.configuration), now))
-        settings.keep_overrides(ex.settings)
         ex.settings = settings
+        ex.calendar_switch.configure()
         self.toll.configure(settings.configuration)
         ex.voicemail.configure()
         ex.day.configure()

@@ -12,7 +12,7 @@ from zoneinfo import ZoneInfo
 from pydantic import BeforeValidator, Field, PlainSerializer, PlainValidator, WithJsonSchema, model_validator
 from pydantic_core import PydanticCustomError
 
-from pbx.config.base import KEY, CountryCode, Model, Name, Secret, Timezone, refuse
+from pbx.config.base import KEY, CountryCode, Model, Name, Seconds, Secret, Timezone, refuse
 
 DAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
 _SHORT = {day[:3]: index for index, day in enumerate(DAYS)} | {day: index for index, day in enumerate(DAYS)}
@@ -220,6 +220,10 @@ class Calendar(Model):
     """Argument of the feature code that closes or opens it by hand."""
     pin: Secret | None = None
     """PIN for that."""
+    pin_attempts: Annotated[int, Field(ge=1, le=100)] = 5
+    """So many wrong PINs in a row lock the code ..."""
+    pin_lock: Annotated[Seconds, Field(ge=1)] = 900.0
+    """... for so long."""
 
     @model_validator(mode="after")
     def _check_special(self) -> Calendar:

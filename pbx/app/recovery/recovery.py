@@ -133,6 +133,7 @@ class Recovery:
         self._restore_floor(kept.get(ACD_KEY, b""))
         ex.agents.last.restore(kept)
         ex.features.take_over(kept)
+        ex.calendar_switch.take_over(kept)
         ex.watchers.take_over(kept)
         for entry in calls:
             self._restore_call(entry)

@@ -287,21 +287,8 @@ class Features:
     def _calendar_switch(self, call: Call, leg: Leg, extension: str, argument: str) -> tuple[PlayItem, ...] | None:
         """``*55DIGIT*PIN``: an open calendar closes by hand, a closed one follows its hours again."""
         digit, _, pin = argument.partition("*")
-        settings = self._ex.settings
-        calendar = next((entry for entry in settings.configuration.calendars.values() if entry.digit == digit), None)
-        if calendar is None or calendar.pin is None or not pin:
-            return None
-        if not self._ex.same_secret(pin, settings.reveal(calendar.pin)):
-            return None
-        closing = not settings.is_overridden(calendar.name)
-        settings.override(calendar.name, "closed" if closing else "auto")
-        detail = "closed by hand" if closing else "follows its hours"
-        self._ex.log(
-            facts.AuditEntry(
-                user=leg.device, action="calendar switched", object=f"calendar:{calendar.name}", detail=detail
-            )
-        )
-        return self._ex.announcer.say("calendar_closed" if closing else "calendar_open", call.language)
+        state = self._ex.calendar_switch.press(digit, pin, leg.device)
+        return self._ex.announcer.say(f"calendar_{state}", call.language) if state else None
 
     def _clock(self, call: Call, leg: Leg, extension: str, argument: str) -> tuple[PlayItem, ...] | None:
         zone = ZoneInfo(self._ex.settings.configuration.locale.timezone)

@@ -4,6 +4,8 @@ from collections.abc import Callable
 
 import pytest
 
+from pbx.app.outputs import Checkpoint
+from pbx.app.settings import Settings
 from pbx.config.model import Configuration
 from pbx.events import catalogue as facts
 from pbx.sip.commands import Flow
@@ -49,6 +51,23 @@ class Scene:
             self.world.add(phone.host, phone)
             phone.at(self.world.now, phone.register)
         self.world.run(1)
+
+    def restart(self, seconds: float = 5.0) -> None:
+        """Call control dies and comes back after ``seconds``."""
+        before = self.switch
+        self.world.remove(SWITCH)
+        self.world.run(seconds)
+        configuration = before.switch.exchange.settings.configuration
+        self.switch = SwitchNode(configuration, {}, host=SWITCH, start=self.world.now, after=before)
+        self.switch.switch.exchange.settings.reveal = lambda source: PIN
+        self.world.add(SWITCH, self.switch)
+        self.world.run(1)
+
+    def press(self, code: str) -> str:
+        """1002 dials a code; state of the calendar ``office`` then."""
+        self.dial("1002", code)
+        self.world.run(10)
+        return self.switch.switch.exchange.settings.calendar_state("office", 1_800_000_000.0)[0]
 
     def at(self, delay: float, action: Callable[[], object]) -> None:
         next(iter(self.phones.values())).at(self.world.now + delay, action)
@@ -150,3 +169,44 @@ def test_calendar_switch(code: str, state: str) -> None:
         scene.dial("1002", code)
         scene.world.run(10)
         assert settings.calendar_state("office", 1_800_000_000.0)[0] == "open"
+
+
+def test_a_calendar_switched_by_hand_stays_so_over_a_restart() -> None:
+    scene = Scene()
+    assert scene.press(f"*551*{PIN}") == "closed"
+    scene.restart()
+    assert scene.press("*44") == "closed"
+    assert scene.press(f"*551*{PIN}") == "open"
+    assert not [key for key in scene.switch.checkpoints if "office" in key]
+    scene.restart()
+    assert scene.press("*44") == "open"
+
+
+def test_wrong_pins_lock_the_switch_for_a_while_and_over_a_restart() -> None:
+    calendar = {"hours": {"daily": "open"}, "digit": "1", "pin": {"env": "PIN"}, "pin_attempts": 2, "pin_lock": "10m"}
+    scene = Scene(calendars={"office": calendar})
+    scene.press("*551*1111")
+    assert scene.press(f"*551*{PIN}") == "closed", "one wrong PIN is forgiven"
+    assert scene.press(f"*551*{PIN}") == "open"
+    scene.press("*551*1111")
+    scene.press("*551*2222")
+    assert [event.action for event in scene.facts(facts.AuditEntry)][-1] == "calendar switch locked"
+    assert scene.press(f"*551*{PIN}") == "open"
+    scene.restart()
+    assert scene.press(f"*551*{PIN}") == "open", "still locked"
+    scene.world.run(600)
+    scene.press("*551*1111")
+    assert scene.press(f"*551*{PIN}") == "closed", "tries are counted anew"
+
+
+def test_what_is_kept_of_a_calendar_is_dropped_with_it_and_told_when_it_cannot_be_read() -> None:
+    scene = Scene()
+    scene.press(f"*551*{PIN}")
+    exchange = scene.switch.switch.exchange
+    without = Configuration.model_validate(SETTINGS | {"calendars": {}})
+    out = scene.switch.switch.configure(Settings(without, reveal=str), {}, (), scene.world.now)
+    assert [(item.call, item.state) for item in out if isinstance(item, Checkpoint)] == [("@calendar office", b"")]
+    assert exchange.settings.calendar_state("office", 1_800_000_000.0)[0] == "open"
+    scene.switch.checkpoints["@calendar office"] = b"\xc1"
+    scene.restart()
+    assert "a calendar's switch cannot be read" in [note.text for note in scene.switch.notes]
