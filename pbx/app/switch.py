@@ -34,6 +34,7 @@ from pbx.app.telephony.caller_proof import CallerProof
 from pbx.app.telephony.features import Features
 from pbx.app.telephony.legs import LegControl
 from pbx.app.telephony.router import Router
+from pbx.app.telephony.texts import Texts
 from pbx.app.telephony.toll import TollDesk
 from pbx.app.telephony.transfers import Transfers
 from pbx.app.voicemail.mailboxes import Voicemail
@@ -92,6 +93,8 @@ class Switch:
         ex.caller_proof = CallerProof(ex)
         watchers = ex.watchers = Watchers(ex)
         stack.set_admission(watchers.admit)
+        self.texts = Texts(ex)
+        stack.set_text_admission(self.texts.admit)
         toll = self.toll = TollDesk(ex)
         ex.toll_guard = toll.check
 
@@ -354,6 +357,7 @@ _HANDLERS: dict[type, Callable[[Switch, Any], None]] = {
     sip.Unregistered: Switch._unregistered,
     sip.TrunkState: Switch._trunk_state,
     sip.SecurityAlert: Switch._alert,
+    sip.TextMessage: lambda switch, event: switch.texts.deliver(event),
     sip.Subscribed: lambda switch, event: switch.exchange.watchers.subscribed(event),
     sip.Unsubscribed: lambda switch, event: switch.exchange.watchers.unsubscribed(event),
 }

@@ -191,6 +191,9 @@ class SendMessage(Command, frozen=True, kw_only=True):
     uri: str
     flow: Flow
     from_uri: str
+    from_name: str = ""
+    asserted: bool = False
+    """Say in P-Asserted-Identity (RFC 3325) too that the sender is proven."""
     content_type: str
     body: bytes
     route: tuple[str, ...] = ()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Protocol
 
 from sipmessage import URI
@@ -10,7 +11,7 @@ from pbx.core.ids import IdSource
 
 from .commands import Credentials, Flow
 from .dialog import Dialog, DialogKey
-from .events import Output
+from .events import Output, TextMessage
 from .identity import Addresses, LocalIdentity, Settings
 from .policy import ChallengeAnswerer
 from .transactions import MAGIC, Handler, Transaction, Transactions
@@ -25,6 +26,8 @@ ALLOW_LINE = f"Allow: {ALLOW}\r\n"
 SUPPORTED = ("100rel", "timer", "replaces", "path", "outbound", "norefersub", "tdialog")
 KNOWN_EXTENSIONS = frozenset((*SUPPORTED, "from-change", "histinfo", "pref", "early-session"))
 MAX_REMEMBERED = 10_000
+TextAdmission = Callable[[TextMessage], int]
+"""0, or the status a MESSAGE is refused with."""
 
 
 class Usage(Protocol):
@@ -51,6 +54,7 @@ class Endpoint:
         self.settings = settings
         self.ids = ids
         self.answer_challenge = answer_challenge
+        self.admit_text: TextAdmission = lambda message: 0
         self.dialogs: dict[DialogKey, tuple[Dialog, Usage]] = {}
         self.legs: dict[str, Leg] = {}
         self._closed: dict[Flow, None] = {}

@@ -211,10 +211,14 @@ class Unsubscribed(Output, frozen=True, kw_only=True):
 class TextMessage(Output, frozen=True, kw_only=True):
     """MESSAGE; already answered 202."""
 
-    origin: Origin
+    origin: Origin | None
+    """None: inside a call of ours."""
     to: str
+    """User part of who it is for."""
     content_type: str
     body: bytes
+    leg: str = ""
+    """The call it came in, if any."""
 
 
 class SecurityAlert(Output, frozen=True, kw_only=True):

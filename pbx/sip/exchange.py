@@ -6,6 +6,7 @@ from .commands import SendMessage
 from .endpoint import Endpoint
 from .policy import RequestDone, SendRequest
 from .transactions import Transaction
+from .usage_uac import quote_name
 from .wire import Packet
 from .writer import build_request, clean
 
@@ -62,10 +63,13 @@ class Exchange:
         """MESSAGE (RFC 3428); nobody waits for its fate."""
         endpoint, flow = self._endpoint, command.flow
         branch = endpoint.make_branch()
+        sender = f"{quote_name(command.from_name)}<{clean(command.from_uri)}>"
         headers = (
-            f"From: <{clean(command.from_uri)}>;tag={endpoint.ids.token()}\r\nTo: <{clean(command.uri)}>\r\n"
+            f"From: {sender};tag={endpoint.ids.token()}\r\nTo: <{clean(command.uri)}>\r\n"
             f"Call-ID: {endpoint.ids.token()}\r\nCSeq: 1 MESSAGE\r\n{endpoint.user_agent_line}"
         )
+        if command.asserted:
+            headers += f"P-Asserted-Identity: {sender}\r\n"
         data = build_request(
             "MESSAGE",
             clean(command.uri),

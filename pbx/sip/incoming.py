@@ -8,11 +8,12 @@ from typing import Any
 from .bodies import has_foreign_body
 from .dialog import make_uas_dialog
 from .endpoint import ALLOW_LINE, KNOWN_EXTENSIONS, Endpoint
-from .events import IncomingCall, Origin, TextMessage
+from .events import IncomingCall, Origin
 from .leg import describe_self
 from .policy import Authenticated, Authenticator, Challenge, Challenged, Policy, Refuse, Registrar, Trusted
 from .restore import restore_leg
 from .transactions import Transaction
+from .usage_message import take_message
 from .usage_refer import ReplacesKey
 from .usage_subscribe import Subscriptions
 from .usage_uas import IncomingLeg
@@ -254,17 +255,8 @@ class Incoming:
 
     def _on_message(self, tx: Transaction, packet: Packet) -> None:
         origin = self._identify(tx, packet)
-        if origin is None:
-            return
-        self._endpoint.respond(tx, 202)
-        self._endpoint.emit(
-            TextMessage(
-                origin=origin,
-                to=get_user(packet.request.uri),
-                content_type=packet.header("Content-Type"),
-                body=packet.body,
-            )
-        )
+        if origin is not None:
+            take_message(self._endpoint, tx, packet, origin, get_user(packet.request.uri))
 
     def _on_refer(self, tx: Transaction, packet: Packet) -> None:
         """Transfers are asked for inside a call: a REFER from nowhere would dial for free."""

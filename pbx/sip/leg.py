@@ -15,13 +15,14 @@ from .causes import format_reason, read_cause, read_reason_text
 from .commands import Credentials, Hangup
 from .dialog import Dialog, DialogKey
 from .endpoint import ALLOW_LINE, SUPPORTED, Endpoint
-from .events import Ended, Origin, TextMessage
+from .events import Ended, Origin
 from .transactions import Handler, Transaction
 from .usage_info import receive_info
+from .usage_message import take_message
 from .usage_modify import Modification
 from .usage_refer import Referrals
 from .usage_timer import SessionTimer
-from .wire import Packet, get_user
+from .wire import Packet, PeerFault, get_user, parse_name_addr, parse_uri
 from .writer import clean
 
 _SESSION_ID = re.compile(r"\s*([0-9A-Fa-f]{32})\s*(?:;|\Z)")
@@ -233,16 +234,9 @@ class Leg:
         self.endpoint.respond(tx, 200, headers=describe_self())
 
     def on_message(self, tx: Transaction, packet: Packet) -> None:
-        self.endpoint.respond(tx, 202)
-        if self.origin is not None and packet.body:
-            self.endpoint.emit(
-                TextMessage(
-                    origin=self.origin,
-                    to=get_user(packet.request.uri),
-                    content_type=packet.header("Content-Type"),
-                    body=packet.body,
-                )
-            )
+        """The request URI is our Contact; who it is for stands in To."""
+        to = _find_user(packet.header("To"))
+        take_message(self.endpoint, tx, packet, self.origin, to, self.id)
 
     def on_confirmed(self) -> None:
         """The dialog is confirmed: what waited for it may start."""
@@ -297,6 +291,14 @@ def parse_allow(value: str) -> frozenset[str]:
 
 def ignore(tx: Transaction, packet: Packet | None, failure: str) -> None:
     """For requests whose outcome changes nothing: CANCEL, PRACK, INFO."""
+
+
+def _find_user(address: str) -> str:
+    try:
+        return get_user(parse_uri(parse_name_addr(address).uri))
+    except (PeerFault, ValueError):
+        # A scheme we do not speak.
+        return ""
 
 
 def describe_self() -> str:

@@ -18,7 +18,7 @@ from pbx.core.timers import Deadline
 from . import commands as c
 from . import fsm
 from .commands import AnyCommand, Flow
-from .endpoint import Endpoint
+from .endpoint import Endpoint, TextAdmission
 from .events import Dropped, Output
 from .exchange import Exchange
 from .identity import LocalIdentity, Settings
@@ -80,6 +80,10 @@ class Stack:
     def set_admission(self, admit: Admission) -> None:
         """Who may subscribe to what; by default everybody whom the policy knows, to everything."""
         self._subscriptions.admit = admit
+
+    def set_text_admission(self, admit: TextAdmission) -> None:
+        """Whose MESSAGE is delivered to whom; by default all are given to the switch."""
+        self._endpoint.admit_text = admit
 
     # --- entry points -------------------------------------------------------------------------------------------
 
