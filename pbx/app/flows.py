@@ -16,6 +16,7 @@ from pbx.app.sessions.dial import Dial
 from pbx.app.sessions.flow import FlowSession
 from pbx.app.sessions.queue import Queue
 from pbx.app.voicemail import destination as mailbox
+from pbx.call.directory import find_names
 from pbx.call.model import Call
 from pbx.events import catalogue as facts
 from pbx.ivr import messages as ivr
@@ -25,7 +26,6 @@ from pbx.ivr.interpreter import Interpreter
 if TYPE_CHECKING:
     from pbx.app.exchange import Exchange
 
-_KEYPAD = str.maketrans("abcdefghijklmnopqrstuvwxyz", "22233344455566677778889999")
 _MAX_MATCHES = 9
 
 
@@ -371,9 +371,8 @@ class FlowControl:
             return [{"number": entry.number, "name": entry.name}] if entry is not None else []
         if kind == "directory" and key:
             return [
-                {"name": entry.name, "destination": f"extension:{entry.number}"}
-                for entry in extensions.values()
-                if any(part.lower().translate(_KEYPAD).startswith(key) for part in entry.name.split())
+                {"name": extensions[number].name, "destination": f"extension:{number}"}
+                for number in find_names({entry.number: entry.name for entry in extensions.values()}, key)
             ]
         return []
 

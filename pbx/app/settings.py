@@ -11,6 +11,7 @@ from typing import Literal
 from cryptography.x509 import Certificate
 
 from media.protocol import Music
+from pbx.call.directory import spell
 from pbx.call.negotiation import MediaChoice
 from pbx.call.routing import CalendarState, NumberPlan
 from pbx.config.model import CallerClass, Configuration, Quirks, RecordingPolicy, SecretSource, state_at
@@ -51,6 +52,8 @@ class Settings:
         self._choices: dict[str, MediaChoice] = {}
         self.spoken = tuple(configuration.speech.recognisers)
         """Languages whose speakers are understood."""
+        for extension in configuration.extensions.values():
+            spell(extension.name)  # now, not while calls wait: the tables of pinyin take a while to load
         self.rtp_timeout_ms = int(configuration.rtp.timeout * 1000)
         self.agents_by_extension = {
             agent.extension: agent.id for agent in configuration.agents.values() if agent.extension

@@ -14,11 +14,19 @@ from pbx.ivr.verbs.asking import AskingOptions, ask, ask_again, failure_branches
 from pbx.ivr.verbs.base import Branch, Verb
 
 MAX_OFFERED = 8
+_LEAST = 2
+"""Letters of a short name, or initials."""
 
 
 class DirectoryOptions(AskingOptions):
     into: Variable = described(..., "Variable that takes name and destination.", "保存姓名与目的地的变量。")
-    letters: int = described(3, "So many letters of the name are dialled.", "按姓名的前几个字母。", ge=1, le=10)
+    letters: int = described(
+        3,
+        "At most so many letters of the name are dialled; fewer end with # or a pause.",
+        "最多按姓名的前几个字母；不足时按 # 或停顿结束。",
+        ge=1,
+        le=10,
+    )
     offer: Texts = described(
         {"en": "For {{ person }}, press {{ key }}.", "zh": "{{ person }}请按{{ key }}。"},
         "Said for everyone found.",
@@ -31,8 +39,9 @@ class DirectoryVerb(Verb[DirectoryOptions]):
     name = "directory"
     options = DirectoryOptions
     summary = {
-        "en": "Find somebody by the letters of the name on the keypad (Chinese names by pinyin).",
-        "zh": "按键盘字母（中文姓名用拼音）查找联系人，由来电者选择。",
+        "en": "Find somebody by the letters of a name or its initials on the keypad (Chinese names by pinyin: "
+        "张伟 is zhangwei, wei or zw).",
+        "zh": "按键盘字母查找联系人，由来电者选择：姓、名或首字母；中文姓名用拼音（张伟：zhangwei、wei 或 zw）。",
     }
     example = """
 start:
@@ -47,7 +56,7 @@ bye:
     waits = True
 
     def _asked(self, options: DirectoryOptions) -> Gathering:
-        judge = judge_length(options.letters, options.letters)
+        judge = judge_length(min(_LEAST, options.letters), options.letters)
         return Gathering(options.prompt, judge, options.timeout, options.between, "#", options.barge_in)
 
     def _offered(self, run: Run, options: DirectoryOptions) -> Gathering:

@@ -201,6 +201,15 @@ def test_directory_waits_for_its_answer_and_passes_over_others() -> None:
     assert "John" in d.words[-1]
 
 
+@pytest.mark.parametrize(("keys", "pause"), [("99#", 0), ("99", 3.5)])
+def test_directory_takes_initials_that_end_early(keys: str, pause: float) -> None:
+    d = Driver(f"start:\n  - directory: {{prompt: welcome, into: who, {ASK}}}\n  - say: over\n  - hangup{BYE}").start()
+    d.press(keys)
+    if pause:
+        d.wait(pause)
+    assert d.find(m.Lookup).key == "99"
+
+
 def test_an_http_body_keeps_its_numbers_and_lists() -> None:
     d = Driver(
         "start:\n  - http: {url: 'http://x.test/', method: POST, json: {n: 5, all: [true, '{{ call.caller }}']}, into: c, failed: bye}\n"
