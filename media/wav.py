@@ -223,7 +223,8 @@ def write_sidecar(recording: Path, content: Mapping[str, Any] | msgspec.Struct) 
     :raises OSError: the disk is full or read-only; nothing is left behind."""
     final = sidecar_path(recording)
     body = msgspec.json.format(msgspec.json.encode(content), indent=2) + b"\n"
-    descriptor, temporary = tempfile.mkstemp(prefix=f".{final.name}.", suffix=".part", dir=final.parent)
+    # Not ".part": what is left of it by a crash is no recording to be made whole.
+    descriptor, temporary = tempfile.mkstemp(prefix=f".{final.name}.", suffix=".new", dir=final.parent)
     try:
         with os.fdopen(descriptor, "wb") as file:
             file.write(body)

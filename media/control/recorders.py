@@ -293,4 +293,5 @@ def _completed(sidecar: Sidecar, path: Path) -> RecordingCompleted:
         duration_ms=sidecar.duration_ms,
         size_bytes=sidecar.size_bytes,
         sha256=sidecar.sha256,
+        conversation=sidecar.conversation,
     )

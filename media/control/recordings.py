@@ -15,8 +15,14 @@ from pathlib import Path
 from typing import Any, Literal
 
 import msgspec
+import soundfile
+import structlog
 
 from media import wav
+from media.conversation import Interval, measure_recording
+from media.protocol.values import Conversation
+
+log = structlog.get_logger("media.recordings")
 
 
 class Segment(msgspec.Struct, kw_only=True):
@@ -46,6 +52,8 @@ class Sidecar(msgspec.Struct, kw_only=True, omit_defaults=True):
     segments: list[Segment] = []
     interruptions: list[dict[str, Any]] = []
     """Pauses and masks: ``{"state", "offset_ms"}`` in order."""
+    conversation: Conversation | None = None
+    """Who spoke how much; none: it could not be measured."""
     recovered: bool = False
     failed: str = ""
 
@@ -120,6 +128,8 @@ def finish_recording(recording: Recording, samples: int, wall: float) -> Sidecar
 
 
 def _publish(path: Path, sidecar: Sidecar) -> Sidecar:
+    # First, while a crash still finds the unfinished file.
+    sidecar.conversation = _measure(part_path(path), sidecar)
     wav.publish(part_path(path), path)
     sidecar.size_bytes = path.stat().st_size
     sidecar.sha256 = wav.hash_file(path)
@@ -127,6 +137,23 @@ def _publish(path: Path, sidecar: Sidecar) -> Sidecar:
     with contextlib.suppress(OSError):
         draft_path(path).unlink()
     return sidecar
+
+
+def _measure(part: Path, sidecar: Sidecar) -> Conversation | None:
+    """A recording is worth keeping also when nothing can be said about it."""
+    try:
+        return measure_recording(part, _list_interruptions(sidecar))
+    except (OSError, ValueError, soundfile.SoundFileError) as error:
+        log.warning("recording.not_measured", path=str(part), reason=str(error))
+        return None
+
+
+def _list_interruptions(sidecar: Sidecar) -> Iterator[Interval]:
+    """Pauses and masks; the last one may have no end."""
+    ends = [*(change["offset_ms"] for change in sidecar.interruptions[1:]), sidecar.duration_ms]
+    for change, end in zip(sidecar.interruptions, ends, strict=False):
+        if change["state"] != "recording":
+            yield change["offset_ms"], end
 
 
 def find_orphans(folder: Path) -> Iterator[Path]:

@@ -163,12 +163,14 @@ cdef class VoiceDetector:
 
     def voiced(self, const int16_t[::1] samples not None):
         """One flag per whole 20 ms frame."""
-        cdef Py_ssize_t at = 0
-        flags = []
-        while at + VAD_FRAME <= samples.shape[0]:
-            flags.append(bool(vad_voiced(self._vad, &samples[at], frame_level_db(&samples[at], VAD_FRAME))))
-            at += VAD_FRAME
-        return flags
+        cdef Py_ssize_t frame, at
+        cdef Py_ssize_t frames = samples.shape[0] // VAD_FRAME
+        cdef unsigned char[::1] flags = bytearray(frames)
+        with nogil:
+            for frame in range(frames):
+                at = frame * VAD_FRAME
+                flags[frame] = vad_voiced(self._vad, &samples[at], frame_level_db(&samples[at], VAD_FRAME))
+        return [flag != 0 for flag in flags]
 
     def feed(self, const int16_t[::1] samples not None):
         """Take in whole frames; returns (talking, ms) for every change."""

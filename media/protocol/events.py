@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from media.protocol.values import DiskLevel, LegStats, Struct
+from media.protocol.values import Conversation, DiskLevel, LegStats, Struct
 
 
 class Event(Struct, tag=True, frozen=True, kw_only=True):
@@ -121,6 +121,8 @@ class RecordingCompleted(Event, frozen=True, kw_only=True):
     duration_ms: int
     size_bytes: int
     sha256: str
+    conversation: Conversation | None = None
+    """None: it could not be measured."""
 
 
 class RecordingFailed(Event, frozen=True, kw_only=True):

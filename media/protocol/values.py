@@ -44,6 +44,23 @@ class Hears(Struct, frozen=True, kw_only=True):
     gain_db: float = 0.0
 
 
+class Conversation(Struct, frozen=True, kw_only=True):
+    """What a recording's two channels say: who spoke how much. What was masked counts for nothing."""
+
+    talk_from_ms: int
+    """Speech from the recorded leg."""
+    talk_to_ms: int
+    """Speech to it."""
+    talk_ratio: float | None
+    """Share of the recorded leg in all talk, 0-1; None: nobody spoke."""
+    silence_ms: int
+    """Nobody spoke, all stretches together."""
+    longest_silence_ms: int
+    crosstalk_ms: int
+    """Both spoke for 200 ms or longer."""
+    crosstalk_count: int
+
+
 class File(Struct, tag=True, frozen=True, kw_only=True):
     """An audio file anything libsndfile reads; resampled and encoded once per codec and shared."""
 

@@ -110,8 +110,23 @@ def show_call(found: dict[str, Any], as_json: bool) -> None:
         click.echo(f"{segment['kind']:<9} {format_time(segment['from_at'])[11:]}  {seconds:>8}  {who}  {heard}")
     for recording in found["detail"].get("recordings", []):
         click.echo(f"recording {recording['recording']}  {recording.get('state', 'recording')}  {recording['path']}")
+        if heard := recording.get("conversation"):
+            click.echo(f"          {format_conversation(heard)}")
     if data := found["detail"].get("data"):
         click.echo("data      " + " ".join(f"{key}={value}" for key, value in data.items()))
+
+
+def format_conversation(heard: dict[str, Any]) -> str:
+    """Who spoke how much in a recording; ``from`` and ``to`` are seen from the recorded leg."""
+    ratio = "" if heard["talk_ratio"] is None else f" ({heard['talk_ratio']:.0%} from)"
+    talk, to, silence, longest, crosstalk = (
+        f"{heard[name] / 1000:.1f}"
+        for name in ("talk_from_ms", "talk_to_ms", "silence_ms", "longest_silence_ms", "crosstalk_ms")
+    )
+    return (
+        f"talk {talk} s from, {to} s to{ratio}; silence {silence} s, longest {longest} s; "
+        f"cross-talk {crosstalk} s in {heard['crosstalk_count']}"
+    )
 
 
 def format_seconds(seconds: float) -> str:

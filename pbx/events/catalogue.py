@@ -376,6 +376,23 @@ class RecordingResumed(CallEvent, frozen=True, kw_only=True):
     offset_ms: int
 
 
+class Conversation(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """Who spoke how much in a recording, by voice activity on its two channels. What was masked counts for nothing."""
+
+    talk_from_ms: int
+    """Speech from the recorded leg."""
+    talk_to_ms: int
+    """Speech to it."""
+    talk_ratio: float | None
+    """Share of the recorded leg in all talk, 0-1; None: nobody spoke."""
+    silence_ms: int
+    """Nobody spoke, all stretches together."""
+    longest_silence_ms: int
+    crosstalk_ms: int
+    """Both spoke for 200 ms or longer."""
+    crosstalk_count: int
+
+
 class RecordingCompleted(CallEvent, frozen=True, kw_only=True):
     recording: str
     leg: str
@@ -383,6 +400,10 @@ class RecordingCompleted(CallEvent, frozen=True, kw_only=True):
     duration_ms: int
     size_bytes: int
     sha256: str
+    conversation: Conversation | None = None
+    """Who spoke how much: ``talk_from_ms`` and ``talk_to_ms`` (the recorded leg's talk and what it heard),
+    ``talk_ratio`` (its share of all talk), ``silence_ms``, ``longest_silence_ms``, ``crosstalk_ms``,
+    ``crosstalk_count``. None: it could not be measured."""
 
 
 class RecordingArchived(CallEvent, frozen=True, kw_only=True):

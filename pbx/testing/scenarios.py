@@ -78,6 +78,15 @@ def make_call(
             duration_ms=int(talk * 1000),
             size_bytes=9,
             sha256="ab",
+            conversation=e.Conversation(
+                talk_from_ms=6000,
+                talk_to_ms=9000,
+                talk_ratio=0.4,
+                silence_ms=int(talk * 1000) - 14_500,
+                longest_silence_ms=1500,
+                crosstalk_ms=500,
+                crosstalk_count=1,
+            ),
         ),
     )
     yield ids.uniform(3, 25), e.WrapUpCompleted(agent=agent, item=call, disposition="solved")

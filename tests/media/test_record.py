@@ -10,6 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import numpy as np
 import pytest
 import soundfile
@@ -92,6 +93,9 @@ async def test_two_voices_two_channels(bench: Bench, phones: Callable[..., Any],
     sidecar = sidecar_of(path)
     assert sidecar["metadata"] == {"caller": "100"} and sidecar["sha256"] == done.sha256
     assert sidecar["duration_ms"] == done.duration_ms and sidecar["size_bytes"] == done.size_bytes
+    # Two tones are not speech; what is told is what is kept.
+    assert done.conversation is not None and done.conversation.talk_from_ms + done.conversation.silence_ms <= 1400
+    assert sidecar["conversation"] == msgspec.to_builtins(done.conversation)
     assert leftovers(path.parent) == []
 
 

@@ -7,6 +7,8 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
+import msgspec
+
 from media import protocol as media
 from pbx.call.model import Call, Leg, RecordingNote
 from pbx.events import catalogue as facts
@@ -309,6 +311,7 @@ class RecordingControl:
                     duration_ms=event.duration_ms,
                     size_bytes=event.size_bytes,
                     sha256=event.sha256,
+                    conversation=msgspec.convert(event.conversation, facts.Conversation | None, from_attributes=True),
                 )
             )
         else:

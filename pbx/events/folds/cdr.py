@@ -291,7 +291,7 @@ class CdrFold:
             self._find(event.call).recordings.append(recording)
         recording.state, recording.path = "completed", event.path
         recording.duration_ms, recording.size_bytes = event.duration_ms, event.size_bytes
-        recording.sha256 = event.sha256
+        recording.sha256, recording.conversation = event.sha256, event.conversation
         self._touch(self._find(event.call))
 
     def _on_recording_archived(self, at: float, event: e.RecordingArchived) -> None:

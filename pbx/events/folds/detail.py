@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import msgspec
 
+from pbx.events.catalogue import Conversation
+
 
 class FlowVisit(msgspec.Struct, omit_defaults=True):
     flow: str
@@ -89,6 +91,7 @@ class RecordingDetail(msgspec.Struct, omit_defaults=True):
     reason: str = ""
     pauses_ms: list[tuple[int, int]] = []
     """Offsets (from, to) that are silent or missing; to is -1 while it is paused."""
+    conversation: Conversation | None = None
 
 
 class CallDetail(msgspec.Struct, omit_defaults=True, kw_only=True):

@@ -75,6 +75,7 @@ def test_cdr(run: Run, history: Path) -> None:
     rows = run("cdr", "--config", str(history), "--outcome", "abandoned", "--json").output.splitlines()
     assert len(rows) == 4 and {json.loads(row)["outcome"] for row in rows} == {"abandoned"}
     one = run("cdr", "c1-1", "--config", str(history)).output
+    assert "talk 6.0 s from, 9.0 s to (40% from); silence " in one and "cross-talk 0.5 s in 1" in one
     assert "queue:sales" in one and "extension:1002" in one and "c1-1-r 0-" in one
     assert json.loads(run("cdr", "c1-1", "--config", str(history), "--json").output)["detail"]["call"] == "c1-1"
     assert "does it still run?" in run("cdr", "none", "--config", str(history), fails=True).output

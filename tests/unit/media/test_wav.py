@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import os
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from media import g711, wav
+from media.control.recordings import find_orphans
 
 FORMATS: tuple[wav.Format, ...] = ("pcm16", "pcmu", "pcma")
 
@@ -159,6 +161,20 @@ def test_a_sidecar_that_cannot_be_written_leaves_nothing(tmp_path: Path) -> None
     with pytest.raises(OSError, match="directory"):
         wav.write_sidecar(tmp_path / "a.wav", {"caller": "1001"})
     assert [path.name for path in tmp_path.iterdir()] == ["a.wav.json"]
+
+
+def test_what_a_crash_leaves_of_a_sidecar_is_no_recording(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Killed(BaseException):
+        pass
+
+    def die(*_: object) -> None:
+        raise Killed
+
+    with monkeypatch.context() as dying, pytest.raises(Killed):
+        dying.setattr(os, "rename", die)
+        wav.write_sidecar(tmp_path / "a.wav", {"caller": "1001"})
+    assert len(list(tmp_path.iterdir())) == 1
+    assert list(find_orphans(tmp_path)) == []
 
 
 def test_publish_replaces_in_one_step(tmp_path: Path) -> None:

@@ -119,6 +119,9 @@ async def test_call_records_with_paging_and_filters(desk: Desk) -> None:
     whole = await get(desk, "anna", f"/api/cdr/{one['call_id']}")
     assert [segment["kind"] for segment in whole["segments"]] == ["flow", "talk", "queue", "talk"]
     assert whole["detail"]["talks"][1]["agent"] == "1001"
+    heard = whole["detail"]["recordings"][0]["conversation"]
+    assert (heard["talk_from_ms"], heard["talk_to_ms"], heard["talk_ratio"]) == (6000, 9000, 0.4)
+    assert heard["longest_silence_ms"] == 1500 and (heard["crosstalk_ms"], heard["crosstalk_count"]) == (500, 1)
     events = await get(desk, "root", f"/api/cdr/{one['call_id']}/events")
     assert events["events"][0]["event"]["type"] == "Offered"
     by_number = await get(desk, "root", "/api/cdr", caller=f"*{one['caller'][-5:]}")
