@@ -18,11 +18,12 @@ def collect_references(tree: Node, configuration: Configuration | None) -> Refer
     return References(
         flows=_list_flows(configuration.flows) if configuration else frozenset(),
         queues=_keys(tree, "queues"),
+        callback_queues=frozenset(
+            name for name in _keys(tree, "queues") if _is_given(tree.find(("queues", name, "callback")))
+        ),
         extensions=_keys(tree, "extensions"),
         mailboxes=frozenset(
-            number
-            for number in _keys(tree, "extensions")
-            if _has_mailbox(tree.find(("extensions", number, "voicemail")))
+            number for number in _keys(tree, "extensions") if _is_given(tree.find(("extensions", number, "voicemail")))
         )
         | _keys(tree, "mailboxes"),
         agents=_keys(tree, "agents"),
@@ -36,6 +37,7 @@ def collect_references(tree: Node, configuration: Configuration | None) -> Refer
         teams=_keys(tree, "teams"),
         users=_keys(tree, "users"),
         engines=_keys(tree, "speech", "engines") | {"espeak"},
+        recognisers=_keys(tree, "speech", "recognisers"),
         listeners=_keys(tree, "sip", "listeners") or frozenset({"udp", "tcp"}),
         dispositions=_keys(tree, "dispositions"),
         sources=_keys(tree, "sources"),
@@ -69,7 +71,7 @@ def _texts(items: Node | None, field: str) -> set[str]:
     return {node.value for node in found if node is not None and isinstance(node.value, str)}
 
 
-def _has_mailbox(node: Node | None) -> bool:
+def _is_given(node: Node | None) -> bool:
     return node is not None and node.value not in (None, "no", "false", "off")
 
 

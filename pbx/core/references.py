@@ -17,6 +17,8 @@ class References:
 
     flows: frozenset[str] = _NONE
     queues: frozenset[str] = _NONE
+    callback_queues: frozenset[str] = _NONE
+    """Queues that take callbacks."""
     extensions: frozenset[str] = _NONE
     mailboxes: frozenset[str] = _NONE
     """Extensions with a voice mailbox, and shared mailboxes."""
@@ -31,6 +33,8 @@ class References:
     teams: frozenset[str] = _NONE
     users: frozenset[str] = _NONE
     engines: frozenset[str] = _NONE
+    recognisers: frozenset[str] = _NONE
+    """Languages in which callers are understood."""
     listeners: frozenset[str] = _NONE
     dispositions: frozenset[str] = _NONE
     slots: frozenset[str] = _NONE

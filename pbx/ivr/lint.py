@@ -14,6 +14,7 @@ from pbx.ivr.expressions import BASE_FUNCTIONS, Expression, ExpressionError
 from pbx.ivr.flow import Flow, Step
 from pbx.ivr.graph import END, cannot_end, full_graph, reach, silent_graph, spinning, ways
 from pbx.ivr.loader import link, load_flow
+from pbx.ivr.offers import check_offers
 from pbx.ivr.options import OptionModel, PromptItem
 from pbx.ivr.schema import mark_of, suggest
 from pbx.ivr.verbs.asking import AskingOptions
@@ -116,6 +117,8 @@ class _Lint:
         yield from self.check_languages()
         yield from check_variables(self.flow, self.graph)
         yield from check_secrets(self.flow)
+        if self.known is not None:
+            yield from check_offers(self.flow, self.graph, self.known)
 
     # --- the graph
 

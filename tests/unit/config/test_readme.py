@@ -26,15 +26,17 @@ def test_examples(readme: str, tmp_path: Path) -> None:
     shutil.copytree(ROOT / "ivr_flows", tmp_path / "ivr_flows")
     # The sample has routes for these numbers already.
     (tmp_path / "config" / "routes.yaml").unlink()
-    (tmp_path / "config" / "extensions.yaml").write_text(
-        re.sub(r"    permissions: .*\n", "", (ROOT / "config" / "extensions.yaml").read_text("utf-8")), encoding="utf-8"
-    )
+    for name in ("extensions.yaml", "queues.yaml"):
+        text = (ROOT / "config" / name).read_text("utf-8")
+        (tmp_path / "config" / name).write_text(re.sub(r" +permissions: .*\n", "", text), encoding="utf-8")
     examples = re.findall(r"```yaml\n(.*?)```", (ROOT / readme).read_text("utf-8"), re.DOTALL)
     assert len(examples) == len(FILES)
     for name, text in zip(FILES, examples, strict=True):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_text(text, encoding="utf-8")
-    assert [str(problem) for problem in find_problems(tmp_path / "config", None)] == []
+    found = [str(problem) for problem in find_problems(tmp_path / "config", None)]
+    # The sample has no recogniser, since pocketsphinx is an extra.
+    assert [problem for problem in found if "no recogniser" not in problem] == []
 
 
 def test_both_readmes_have_the_same_commands() -> None:
