@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import re
 import secrets as randomness
 import time
 from collections.abc import Callable, Mapping, Sequence
 from importlib import import_module, metadata
 from pathlib import Path
 
-import msgspec
 import structlog
 
+from pbx.adapters.answers import make_answers
 from pbx.adapters.archivist import Archivist
 from pbx.adapters.backend import HttpBackend
 from pbx.adapters.certificates import CertificateStore
@@ -33,12 +31,13 @@ from pbx.adapters.control_socket import ControlSocket
 from pbx.adapters.desk_server import DeskServer, load_live, make_day_counter
 from pbx.adapters.edge_memory import EdgeMemory
 from pbx.adapters.flow_services import FlowServices
-from pbx.adapters.flow_store import FlowStore
 from pbx.adapters.gatekeeper import Gatekeeper
 from pbx.adapters.gateway_link import GatewayLink
 from pbx.adapters.housekeeping import Housekeeper
 from pbx.adapters.http import HttpServer
 from pbx.adapters.ids import SystemIds
+from pbx.adapters.loading import keep_versions, load_all
+from pbx.adapters.registrations import Registrations, restore_registrations
 from pbx.adapters.resolver import Resolver
 from pbx.adapters.runtime import Runtime
 from pbx.adapters.sip_edge import SipEdge
@@ -51,18 +50,15 @@ from pbx.app.switch import Switch
 from pbx.app.telephony.edge import PlaceGuard, find_places
 from pbx.app.voicemail.mailboxes import Voicemail
 from pbx.config.diff import ReloadReport, compare
-from pbx.config.loader import examine
 from pbx.config.model import Configuration
 from pbx.config.secrets import Secrets, open_secrets
-from pbx.core.problems import ConfigurationErrors, has_errors
+from pbx.core.problems import ConfigurationErrors
 from pbx.events import catalogue as facts
-from pbx.ivr.flow import Flow as IvrFlow
-from pbx.ivr.lint import load_folder
 from pbx.ivr.messages import Fetched, QueryResult, Recognised
 from pbx.sip import identity
 from pbx.sip.auth import DigestAuthenticator, answer_challenge
 from pbx.sip.commands import Flow
-from pbx.sip.events import Output, Registered, Unregistered
+from pbx.sip.events import Output
 from pbx.sip.framing import FramingLimits
 from pbx.sip.policy import SendRequest
 from pbx.sip.registrar import Registrar
@@ -71,14 +67,10 @@ from pbx.sip.timing import Timing
 from pbx.storage.event_log import Durable, EventLog, StorageAlarm
 from pbx.storage.retention import delete_before
 from pbx.storage.users import Users
-from pbx.storage.writes import PutBinding
 
 log = structlog.get_logger()
 
-LEG = re.compile(r"leg-[0-9a-f]{16}")
 VERSION = metadata.version("tandem-pbx")
-REGISTRATION_REFRESH_S = 60.0
-"""A refreshed registration is written again when its time has moved by this much."""
 
 
 class Server:
@@ -108,7 +100,6 @@ class Server:
         self._reloading = asyncio.Lock()
         self._control: ControlSocket | None = None
         self._links: dict[str, GatewayLink] = {}
-        self._kept: dict[tuple[str, str], float] = {}
 
     # --- life -------------------------------------------------------------------------------------------------
 
@@ -163,7 +154,7 @@ class Server:
         )
         self.runtime = runtime = Runtime(switch, self.log, clock=time.monotonic)
         runtime.sockets = self.transports
-        runtime.on_binding = self._keep_binding
+        runtime.on_binding = Registrations(self.log.put, epoch).keep
         runtime.on_packet = self.edge.on_packet
         switch.exchange.find_trunk_flow = self.edge.find_trunk_flow
         switch.exchange.find_trunk_others = self.edge.find_trunk_others
@@ -184,7 +175,10 @@ class Server:
         )
         self._configure_chores(configuration, secrets)
         self.housekeeper.start()
-        self._restore_bindings(epoch)
+        bindings = restore_registrations(self.log.reader.read_bindings(time.time()), epoch)
+        runtime.perform(
+            switch.do(lambda ex: ex.take_sip(self.registrar.restore(bindings, time.monotonic())), runtime.clock())
+        )
         kept_voicemail = await asyncio.to_thread(self.log.reader.read_voicemail)
         self._tell_voicemail(lambda voicemail: voicemail.restore(kept_voicemail))
         kept = await asyncio.to_thread(self.log.reader.read_checkpoints)
@@ -198,36 +192,14 @@ class Server:
             (data / "run" / "control.sock").absolute(),
             {
                 "reload": self._answer_reload,
-                "status": self._answer_status,
-                "trace": self._answer_trace,
-                "bans": self._answer_bans,
+                **make_answers(runtime, self.desk, self.log, self.edge, self.describe),
             },
         )
         await self._control.start()
-        await asyncio.to_thread(_keep_versions, configuration, flows)
+        await asyncio.to_thread(keep_versions, configuration, flows)
 
     async def _answer_reload(self, arguments: Mapping[str, str]) -> ReloadReport:
         return await self.reload()
-
-    async def _answer_status(self, arguments: Mapping[str, str]) -> Mapping[str, str]:
-        """What `tandem status` shows."""
-        switch = self.runtime.switch
-        live = self.desk.hub.live.state
-        found = {"server": self.describe(), "calls": str(len(switch.exchange.calls))}
-        for kind, parts in (("gateway", live.gateways), ("trunk", live.trunks)):
-            for name, part in parts.items():
-                found[f"{kind} {name}"] = f"{part.state} {part.reason}".strip()
-        return found
-
-    async def _answer_trace(self, arguments: Mapping[str, str]) -> Mapping[str, str]:
-        """What `tandem trace` shows: the legs of a call, live or over, are known from the log."""
-        lines = await asyncio.to_thread(self.log.read_call, arguments.get("call", ""))
-        legs = {leg for line in lines for leg in LEG.findall(str(line))}
-        return self.edge.trace(sorted(legs), arguments)
-
-    async def _answer_bans(self, arguments: Mapping[str, str]) -> list[dict[str, str]]:
-        """What `tandem bans` shows."""
-        return self.edge.bans(arguments)
 
     async def drain(self, seconds: float | None = None) -> None:
         """Refuse new calls and wait until those in progress are over, ``seconds`` at most."""
@@ -301,7 +273,7 @@ class Server:
         self.desk.configure(make_directory(configuration), make_goals(configuration))
         self._configure_chores(configuration, secrets)
         self.services.configure(configuration.notices, secrets.reveal)
-        await asyncio.to_thread(_keep_versions, configuration, flows)
+        await asyncio.to_thread(keep_versions, configuration, flows)
         return ReloadReport(True, tuple(changes))
 
     def describe(self) -> str:
@@ -523,37 +495,6 @@ class Server:
         level = "info" if alarm.state == "ok" else "error"
         getattr(log, level)("storage." + alarm.state, detail=alarm.detail)
 
-    # --- registrations ----------------------------------------------------------------------------------------
-
-    def _keep_binding(self, binding: Registered | Unregistered) -> None:
-        key = (binding.extension, binding.contact)
-        if isinstance(binding, Unregistered):
-            self._kept.pop(key, None)
-            self.log.put(PutBinding(extension=binding.extension, contact=binding.contact))
-            return
-        if binding.refreshed and abs(binding.expires_at - self._kept.get(key, 0.0)) < REGISTRATION_REFRESH_S:
-            return
-        self._kept[key] = binding.expires_at
-        self.log.put(
-            PutBinding(
-                extension=binding.extension,
-                contact=binding.contact,
-                expires_at=binding.expires_at + time.time() - time.monotonic(),
-                binding=msgspec.json.encode(binding).decode(),
-            )
-        )
-
-    def _restore_bindings(self, epoch: float) -> None:
-        kept = []
-        for stored in self.log.reader.read_bindings(time.time()):
-            with contextlib.suppress(msgspec.MsgspecError):
-                binding = msgspec.json.decode(stored.binding, type=Registered)
-                kept.append(msgspec.structs.replace(binding, expires_at=stored.expires_at - epoch))
-        switch = self.runtime.switch
-        self.runtime.perform(
-            switch.do(lambda ex: ex.take_sip(self.registrar.restore(kept, time.monotonic())), time.monotonic())
-        )
-
 
 async def _until(condition: Callable[[], bool], seconds: float) -> None:
     """Wait for something the event loop brings about, ``seconds`` at most."""
@@ -561,26 +502,3 @@ async def _until(condition: Callable[[], bool], seconds: float) -> None:
         if condition():
             return
         await asyncio.sleep(0.05)
-
-
-def _keep_versions(configuration: Configuration, flows: Mapping[str, IvrFlow]) -> None:
-    """Put every flow that goes live where ``tandem ivr rollback`` finds it. A full disk only says so."""
-    store = FlowStore(configuration.data_folder() / "flows")
-    for flow in flows.values():
-        try:
-            store.keep(flow, time.time())
-        except OSError as error:
-            log.warning("flow.not_kept", flow=flow.name, error=str(error))
-
-
-def load_all(folder: Path) -> tuple[Configuration, Mapping[str, IvrFlow]]:
-    """Configuration and flows. Raises ConfigurationErrors with everything that is wrong in either."""
-    examined = examine(folder)
-    flows: Mapping[str, IvrFlow] = {}
-    problems = list(examined.problems)
-    if examined.flows is not None and examined.flows.is_dir():
-        flows, found = load_folder(examined.flows, examined.references)
-        problems += found
-    if examined.configuration is None or has_errors(problems):
-        raise ConfigurationErrors(problem for problem in problems if problem.severity == "error")
-    return examined.configuration, flows

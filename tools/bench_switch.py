@@ -18,8 +18,8 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from pbx.adapters.loading import load_all
 from pbx.core.timers import Deadline
-from pbx.server import load_all
 from pbx.sip.commands import Flow
 from pbx.sip.events import Output
 from pbx.testing.netem import Conditions, Netem, World
