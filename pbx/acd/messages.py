@@ -242,8 +242,8 @@ class AgentDeadlineMissed(Output, frozen=True, kw_only=True, gc=False):
 class QueueStateChanged(Output, frozen=True, kw_only=True, gc=False):
     queue: str
     open: bool
-    reason: str = ""
-    """Why it is closed: ``closed`` or ``holiday``."""
+    reason: Literal["", "closed", "holiday"] = ""
+    """Why it is closed."""
 
 
 class Rejected(Output, frozen=True, kw_only=True, gc=False):

@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from pbx.app.queueing.agents import AgentControl
     from pbx.app.queueing.callbacks import Callbacks
     from pbx.app.queueing.day import Day
+    from pbx.app.queueing.hours import Hours
     from pbx.app.recovery.recovery import Recovery
     from pbx.app.telephony.calendar_switch import CalendarSwitch
     from pbx.app.telephony.caller_proof import CallerProof
@@ -67,6 +68,7 @@ class Exchange:
 
     callbacks: Callbacks
     day: Day
+    hours: Hours
     legs: LegControl
     media: MediaControl
     router: Router

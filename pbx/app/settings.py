@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import math
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from functools import lru_cache
@@ -14,7 +15,7 @@ from media.protocol import Music
 from pbx.call.directory import spell
 from pbx.call.negotiation import MediaChoice
 from pbx.call.routing import CalendarState, NumberPlan
-from pbx.config.model import CallerClass, Configuration, Quirks, RecordingPolicy, SecretSource, state_at
+from pbx.config.model import CallerClass, Configuration, Quirks, RecordingPolicy, SecretSource, may_change_at, state_at
 
 _NO_QUIRKS = Quirks()
 
@@ -141,6 +142,13 @@ class Settings:
             return "open", ""
         found = state_at(entry, datetime.fromtimestamp(wall, UTC), self.configuration.locale.timezone)
         return found.state, found.name
+
+    def calendar_may_change_at(self, calendar: str, wall: float) -> float:
+        """When :meth:`calendar_state` may next say something else by itself, in Unix time; infinity: never."""
+        entry = self.configuration.calendars.get(calendar)
+        if entry is None:
+            return math.inf
+        return may_change_at(entry, datetime.fromtimestamp(wall, UTC), self.configuration.locale.timezone).timestamp()
 
     def is_overridden(self, calendar: str) -> bool:
         """Whether somebody switched the calendar by hand."""

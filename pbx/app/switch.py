@@ -27,6 +27,7 @@ from pbx.app.queueing.acd_config import make_acd_config
 from pbx.app.queueing.agents import AgentControl
 from pbx.app.queueing.callbacks import Callbacks
 from pbx.app.queueing.day import Day
+from pbx.app.queueing.hours import Hours
 from pbx.app.recovery.recovery import Recovery
 from pbx.app.settings import Settings
 from pbx.app.telephony.calendar_switch import CalendarSwitch
@@ -89,6 +90,7 @@ class Switch:
         ex.desk = Desk(ex)
         ex.recovery = Recovery(ex)
         ex.day = Day(ex)
+        ex.hours = Hours(ex)
         ex.message_waiting = MessageWaiting(ex)
         ex.caller_proof = CallerProof(ex)
         watchers = ex.watchers = Watchers(ex)
@@ -166,6 +168,7 @@ class Switch:
         ex.agents.take(ex.acd.expire(now))
         self.toll.expire(now)
         ex.day.expire(now)
+        ex.hours.expire()
         ex.callbacks.expire(now)
         while (key := ex.timers.pop(now)) is not None:
             call_id, sid, name = key
@@ -194,7 +197,7 @@ class Switch:
     def next_deadline(self) -> Deadline | None:
         """When ``expire`` has something to do."""
         ex = self.exchange
-        parts = (ex.stack, ex.acd, self.toll, ex.day, ex.callbacks)
+        parts = (ex.stack, ex.acd, self.toll, ex.day, ex.hours, ex.callbacks)
         due = [part.next_deadline() for part in parts]
         own = ex.timers.peek()
         if own is not None:
@@ -214,6 +217,7 @@ class Switch:
         self.toll.configure(settings.configuration)
         ex.voicemail.configure()
         ex.day.configure()
+        ex.hours.look()
         ex.flows.library = dict(flows)
         ex.watchers.configured()
         ex.log(facts.ConfigurationApplied(version=settings.version, changes=tuple(changes)))

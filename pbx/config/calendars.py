@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from datetime import date, datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from functools import lru_cache
 from typing import Annotated, Any, Literal, NamedTuple
 from zoneinfo import ZoneInfo
@@ -256,6 +256,26 @@ def state_at(calendar: Calendar, wall: datetime, timezone: str = "UTC") -> Calen
     if any(minute + _MINUTES < span.end for span in yesterday):
         return CalendarState("open", label)
     return CalendarState("holiday" if holiday else "closed", label)
+
+
+def may_change_at(calendar: Calendar, wall: datetime, timezone: str = "UTC") -> datetime:
+    """The first moment after ``wall`` (aware) at which :func:`state_at` may say something else, in UTC.
+
+    Ends of spans and midnights of these days, and the next full hour: where the clocks change, they do so then.
+    """
+    zone = ZoneInfo(calendar.timezone or timezone)
+    after = wall.astimezone(UTC)
+    best = after.replace(minute=0, second=0, microsecond=0) + timedelta(hours=1)
+    today = after.astimezone(zone).date()
+    for day in (today + timedelta(days=step) for step in (-1, 0, 1)):
+        midnight = datetime.combine(day, time.min)
+        minutes = {0, *(minute for span in _day(calendar, day)[0] for minute in span)}
+        for naive in (midnight + timedelta(minutes=minute) for minute in minutes):
+            for fold in (0, 1):
+                moment = naive.replace(tzinfo=zone, fold=fold).astimezone(UTC)
+                if after < moment < best:
+                    best = moment
+    return best
 
 
 def _day(calendar: Calendar, day: date) -> tuple[tuple[Span, ...], str, bool]:

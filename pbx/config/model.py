@@ -15,7 +15,7 @@ from pydantic import Field
 
 from pbx.config.agents import Agent, Disposition, NotReadyReason, SystemReasons, Team
 from pbx.config.base import ConfigPath, InternalNumber, Model, Name, Prompt, Secret, SecretSource, keyed
-from pbx.config.calendars import Calendar, CalendarState, Holiday, PublicHolidays, SpecialDay, state_at
+from pbx.config.calendars import Calendar, CalendarState, Holiday, PublicHolidays, SpecialDay, may_change_at, state_at
 from pbx.config.extensions import Extension, Forwards, Ha1, RingGroup
 from pbx.config.mailboxes import Mailbox, SharedMailbox
 from pbx.config.queues import (
@@ -148,6 +148,7 @@ __all__ = [
     "Voice",
     "Webhook",
     "Widening",
+    "may_change_at",
     "state_at",
 ]
 

@@ -162,6 +162,8 @@ class Queue(Model):
     """How soon calls are to be answered."""
     calendar: Name | None = None
     """When it is open; default: always."""
+    on_close: Literal["keep", "overflow"] = "keep"
+    """Who waits when it closes is still served, or goes where `overflow` sends callers of a closed queue."""
     join_when: JoinRule = "any"
     """Calls may only join when this holds of some agent of the queue."""
     leave_when: Literal["never", "no_agents_logged_in", "no_agents_available"] = "never"

@@ -266,6 +266,15 @@ class QueueLeft(CallEvent, frozen=True, kw_only=True):
     entry: str = ""
 
 
+class QueueStateChanged(Event, frozen=True, kw_only=True):
+    """The queue opened or closed, by its calendar or a supervisor's hand."""
+
+    queue: str
+    open: bool
+    reason: Literal["", "closed", "holiday"] = ""
+    """Why it is closed."""
+
+
 class CallbackRegistered(CallEvent, frozen=True, kw_only=True):
     """The caller need not wait: he is called at ``number`` when his turn comes."""
 
@@ -605,6 +614,7 @@ AnyEvent = (
     | CallbackDeferred
     | CallbackReached
     | CallbackEnded
+    | QueueStateChanged
     | AgentLoggedOn
     | AgentLoggedOff
     | AgentReady

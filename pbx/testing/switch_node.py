@@ -160,6 +160,11 @@ class SwitchNode:
         self._take(self.switch.gateway_up("local", gateway.welcome(), now), now)
         return self._drain()
 
+    def configure(self, configuration: Configuration, flows: Mapping[str, IvrFlow], now: float) -> Sequence[Output]:
+        """The configuration is another from now on."""
+        self._take(self.switch.configure(Settings(configuration, reveal=str), flows, (), now), now)
+        return self._drain()
+
     def drain(self, now: float) -> Sequence[Output]:
         """The server is about to stop."""
         self._take(self.switch.drain(now), now)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -24,13 +24,20 @@ from pbx.testing.switch_node import EPOCH, SwitchNode
 SWITCH, CARRIER = "192.0.2.100", "192.0.2.1"
 CUSTOMER = "01088880000"
 ADMINISTRATOR = Actor(user="root", role="administrator")
+WHOLE_DAY = {"hours": {"mon-sun": "00:00-24:00"}}
 CALLBACK = {"attempts": 2, "retry": "60s", "ring_timeout": "20s"}
 
 
 class Scene:
     """A queue with two agents, and a trunk on which customers call and are called."""
 
-    def __init__(self, agents: int = 1, **callback: Any) -> None:
+    def __init__(
+        self,
+        agents: int = 1,
+        calendar: Mapping[str, Any] = WHOLE_DAY,
+        queue: Mapping[str, Any] | None = None,
+        **callback: Any,
+    ) -> None:
         self.configuration = Configuration.model_validate(
             {
                 "locale": {"language": "en", "timezone": "Asia/Shanghai", "country": "CN"},
@@ -40,7 +47,7 @@ class Scene:
                     "1": {"name": "A", "extension": "1001", "queues": ["q"]},
                     "2": {"name": "B", "extension": "1002", "queues": ["q"]},
                 },
-                "calendars": {"office": {"hours": {"mon-sun": "00:00-24:00"}}},
+                "calendars": {"office": calendar},
                 "queues": {
                     "q": {
                         "number": "2001",
@@ -49,6 +56,7 @@ class Scene:
                         "after_call_work": "5s",
                         "callback": CALLBACK | callback,
                         "keys": {"1": "flow:callback"},
+                        **(queue or {}),
                     }
                 },
                 "routes": {

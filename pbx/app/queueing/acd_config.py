@@ -70,6 +70,7 @@ def _queue(queue: Queue, configuration: Configuration) -> QueueConfig:
         miss_rest_s=queue.missed_offer.pause,
         max_wait_s=queue.max_wait,
         max_length=queue.max_length,
+        on_close=queue.on_close,
         join_when=_JOIN[queue.join_when],
         stay_when=_STAY[queue.leave_when],
         overflow={

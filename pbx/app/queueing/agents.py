@@ -55,10 +55,7 @@ class AgentControl:
             data=dict(call.data),
             entered_at=None if owed is None else owed - ex.epoch,
         )
-        if entry is not None and entry.calendar is not None:
-            state = ex.settings.calendar_state(entry.calendar, ex.wall)[0]
-            reason: Literal["closed", "holiday"] = "holiday" if state == "holiday" else "closed"
-            self.take(ex.acd.set_hours(session.queue, state == "open", ex.now, reason))
+        ex.hours.expire()
         self.take(ex.acd.enqueue(item, session.queue, ex.now))
 
     def withdraw(self, item: str, reason: acd.LeaveReason) -> None:
@@ -330,6 +327,9 @@ class AgentControl:
             until = None if event.until is None else round(event.until - event.since, 3)
             ex.log(facts.AgentWorkingAfterCall(agent=event.agent, item=event.item, until_s=until))
 
+    def _queue_state(self, event: acd.QueueStateChanged) -> None:
+        self._ex.log(facts.QueueStateChanged(queue=event.queue, open=event.open, reason=event.reason))
+
     def _wrapped(self, event: acd.WrapUpCompleted) -> None:
         self._ex.log(
             facts.WrapUpCompleted(agent=event.agent, item=event.item, disposition=event.disposition, note=event.note)
@@ -369,6 +369,7 @@ _HANDLERS: dict[type, Any] = {
     acd.AgentLoggedOn: AgentControl._logged_on,
     acd.AgentLoggedOff: AgentControl._logged_off,
     acd.AgentStateChanged: AgentControl._state,
+    acd.QueueStateChanged: AgentControl._queue_state,
     acd.WrapUpCompleted: AgentControl._wrapped,
     acd.AgentDeadlineMissed: AgentControl._deadline,
 }

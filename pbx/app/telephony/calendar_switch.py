@@ -40,6 +40,7 @@ class CalendarSwitch:
     def override(self, calendar: str, state: State) -> None:
         """``calendar`` is in ``state`` until somebody says otherwise; ``auto``: it follows its hours again."""
         self._ex.settings.override(calendar, state)
+        self._ex.hours.look()
         self._keep(calendar, msgspec.structs.replace(self._read(calendar), state=state))
 
     def press(self, digit: str, pin: str, user: str) -> Literal["closed", "open", ""]:

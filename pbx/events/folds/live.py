@@ -76,6 +76,8 @@ class Waiting(msgspec.Struct, omit_defaults=True):
 
 class LiveQueue(msgspec.Struct, omit_defaults=True, kw_only=True):
     queue: str
+    closed: Literal["", "closed", "holiday"] = ""
+    """Why it is closed; empty while it is open."""
     waiting: dict[str, Waiting] = {}
     """By entry, oldest first."""
     callbacks: dict[str, Waiting] = {}
@@ -256,6 +258,9 @@ class LiveFold:
         if call is not None and call.queue == event.queue:
             call.queue, call.queued_at = "", None
 
+    def _on_queue_state(self, at: float, event: e.QueueStateChanged) -> None:
+        self._find_queue(event.queue).closed = "" if event.open else event.reason or "closed"
+
     def _on_callback(self, at: float, event: e.CallbackRegistered) -> None:
         since = at - event.waited_s
         self._find_queue(event.queue).callbacks[event.callback] = Waiting(event.call, event.callback, since)
@@ -367,6 +372,7 @@ _HANDLERS: dict[type, Callable[[LiveFold, float, Any], None]] = {
     **dict.fromkeys((e.RecordingCompleted, e.RecordingFailed), LiveFold._on_recording_over),
     e.Queued: LiveFold._on_queued,
     e.QueueLeft: LiveFold._on_queue_left,
+    e.QueueStateChanged: LiveFold._on_queue_state,
     e.CallbackRegistered: LiveFold._on_callback,
     **dict.fromkeys((e.CallbackReached, e.CallbackEnded), LiveFold._on_callback_over),
     e.AgentOffered: LiveFold._on_agent_offered,

@@ -20,6 +20,7 @@ from pbx.events.catalogue import (
     Originated,
     Queued,
     QueueLeft,
+    QueueStateChanged,
     Record,
     ServiceInitiated,
 )
@@ -94,6 +95,8 @@ class TopicFold:
             return self._apply_call(record.at, event)
         if isinstance(event, AgentEvent):
             return Concerned((f"agent:{event.agent}",))
+        if isinstance(event, QueueStateChanged):
+            return Concerned((f"queue:{event.queue}",))
         if FIELDS[type(event)].device:
             return Concerned((f"device:{event.device}", SYSTEM))  # type: ignore[union-attr]
         return _SYSTEM

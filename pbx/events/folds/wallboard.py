@@ -33,6 +33,8 @@ class QueueRow(msgspec.Struct, frozen=True, kw_only=True):
     longest_wait_today_s: float
     agents: dict[str, int] = {}
     """Agents of the queue by state."""
+    closed: str = ""
+    """Why it takes no calls: closed or holiday; empty while it is open."""
 
 
 class Wallboard(msgspec.Struct, frozen=True, kw_only=True):
@@ -88,6 +90,7 @@ def make_row(queue: LiveQueue, state: LiveState, wall: float, day: int, agents: 
         abandonment_rate=(counts.abandoned - counts.short) / counted if today and counted else None,
         longest_wait_today_s=counts.longest_wait_s if today else 0.0,
         agents=count_states(state, agents),
+        closed=queue.closed,
     )
 
 

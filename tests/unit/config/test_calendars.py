@@ -1,12 +1,12 @@
 """What a calendar says about a moment."""
 
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 import pytest
 from pydantic import ValidationError
 
-from pbx.config.calendars import Calendar, parse_hours, state_at
+from pbx.config.calendars import Calendar, may_change_at, parse_hours, state_at
 
 SHANGHAI = ZoneInfo("Asia/Shanghai")
 
@@ -125,3 +125,24 @@ def test_special_days_are_unique() -> None:
     day = {"date": date(2026, 1, 1), "hours": "open"}
     with pytest.raises(ValidationError, match="two special days on one date"):
         Calendar.model_validate({"name": "c", "hours": {}, "special": [day, day]})
+
+
+@pytest.mark.parametrize("zone", ["Asia/Shanghai", "Europe/Berlin", "Asia/Kolkata", "America/New_York"])
+@pytest.mark.parametrize("start", ["2026-03-06", "2026-03-27", "2026-10-23", "2026-10-30", "2026-12-29"])
+def test_every_change_is_foretold(zone: str, start: str) -> None:
+    """By brute force, minute by minute over days on which the clocks change somewhere."""
+    hours = {"mon-sat": "00:30-02:30, 09:00-18:15", "sun": "01:10-02:20, 22:00-06:00"}
+    calendar = Calendar.model_validate(
+        {"name": "any", "timezone": zone, "hours": hours, "holidays": [{"name": "New year", "date": "2027-01-01"}]}
+    )
+    begin = datetime.fromisoformat(start).replace(tzinfo=UTC)
+    looks: dict[datetime, str] = {}
+    look = begin
+    while look < begin + timedelta(days=4):
+        looks[look] = state_at(calendar, look).state
+        look = may_change_at(calendar, look)
+    state = looks[begin]
+    for minute in range(4 * 24 * 60):
+        moment = begin + timedelta(minutes=minute)
+        state = looks.get(moment, state)
+        assert state_at(calendar, moment).state == state, moment
