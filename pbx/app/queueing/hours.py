@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from pbx.core.timers import Deadline
 
@@ -39,6 +39,6 @@ class Hours:
         states = {name: ex.settings.calendar_state(name, wall)[0] for name in calendars}
         for queue, entry in queues.items():
             state = "open" if entry.calendar is None else states[entry.calendar]
-            reason = "holiday" if state == "holiday" else "closed"
+            reason: Literal["closed", "holiday"] = "holiday" if state == "holiday" else "closed"
             ex.agents.take(ex.acd.set_hours(queue, state == "open", ex.now, reason))
         self._due = min((ex.settings.calendar_may_change_at(name, wall) for name in calendars), default=math.inf)
