@@ -13,7 +13,7 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
-REVISION = "0003"
+REVISION = "0004"
 """The newest migration; a test holds it to ``migrations/versions``."""
 
 _WRITER_LOCK = 0x54414E44454D

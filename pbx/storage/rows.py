@@ -91,6 +91,7 @@ def make_recording_rows(detail: CallDetail) -> list[dict[str, Any]]:
             "duration_ms": recording.duration_ms,
             "size_bytes": recording.size_bytes,
             "sha256": recording.sha256,
+            "conversation": msgspec.to_builtins(recording.conversation),
         }
         for recording in detail.recordings
     ]

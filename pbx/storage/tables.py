@@ -5,7 +5,20 @@ Times of the log are seconds since 1970 (UTC), as in the records themselves.
 
 from __future__ import annotations
 
-from sqlalchemy import BigInteger, Boolean, Column, Float, Index, Integer, LargeBinary, MetaData, String, Table, Text
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    Boolean,
+    Column,
+    Float,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    String,
+    Table,
+    Text,
+)
 
 metadata = MetaData()
 
@@ -112,6 +125,7 @@ recordings = Table(
     Column("duration_ms", Integer, nullable=False),
     Column("size_bytes", BigInteger, nullable=False),
     Column("sha256", String, nullable=False),
+    Column("conversation", JSON(none_as_null=True)),
 )
 Index("recordings_call", recordings.c.call_id)
 Index("recordings_started", recordings.c.started_at)

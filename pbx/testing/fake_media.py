@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from media import protocol as media
+from media.conversation import measure_conversation
 from pbx.core.timers import Deadline, Timers
 
 SPEECH_MS_PER_CHARACTER = 70
@@ -223,14 +224,16 @@ class FakeMedia:
 
     def _complete(self, recording: str) -> None:
         started, since = self.recordings.pop(recording)
+        duration_ms = int((self.now - since) * 1000)
         self.events.append(
             media.RecordingCompleted(
                 recording=recording,
                 leg=started.leg,
                 path=started.path,
-                duration_ms=int((self.now - since) * 1000),
+                duration_ms=duration_ms,
                 size_bytes=44,
                 sha256="0" * 64,
+                conversation=measure_conversation([(0, duration_ms // 2)], [], duration_ms),
             )
         )
 

@@ -187,7 +187,10 @@ def test_recording_is_paused_and_masked(room: Room) -> None:
     room.do(cti.ResumeRecording(call=call.id), LINA)
     room.refuse(cti.StartRecording(call=call.id), "wrong_state")
     room.do(cti.StopRecording(call=call.id))
-    assert room.facts(facts.RecordingCompleted)[0].recording == recording
+    completed = room.facts(facts.RecordingCompleted)[0]
+    assert completed.recording == recording and completed.conversation is not None
+    assert completed.conversation.talk_to_ms == 0
+    assert completed.conversation.talk_from_ms + completed.conversation.silence_ms == completed.duration_ms
     assert room.do(cti.StartRecording(call=call.id))["recording"] != recording
     room.close()
 

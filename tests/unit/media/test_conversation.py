@@ -5,7 +5,9 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
+import msgspec
 import numpy as np
 import pytest
 import soundfile
@@ -13,6 +15,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
+from media import wav
+from media.control.recordings import Sidecar, draft_path, part_path, recover_orphans
 from media.conversation import CROSSTALK_LEAST_MS, Interval, measure_conversation, measure_recording
 from media.dsp import level
 from media.dsp.resample import resample
@@ -107,6 +111,31 @@ def test_a_recording_of_known_speech(tmp_path: Path, speaker: Speaker, rate: int
     masked = measure_recording(path, [(5500, 13_500)])
     assert (masked.talk_to_ms, masked.crosstalk_count) == (0, 0) and masked.talk_ratio == 1
     assert masked.silence_ms == near(1000 + 1500, abs=400)
+
+
+def test_a_repaired_recording_is_measured_without_its_masks(tmp_path: Path, speaker: Speaker) -> None:
+    """Its gateway died in the second mask; what the draft says of both counts."""
+    speech = say(speaker, 4, 8000)
+    samples = np.stack([speech, np.zeros_like(speech)], axis=1).astype("<i2").tobytes()
+    final = tmp_path / "call.wav"
+    part_path(final).write_bytes(wav.build_header("pcm16", 2, 8000, 0) + samples)
+    changes: list[dict[str, Any]] = [
+        {"state": "masked", "offset_ms": 500},
+        {"state": "recording", "offset_ms": 1000},
+        {"state": "masked", "offset_ms": 3000},
+    ]
+    draft = Sidecar(
+        recording="r", leg="l", file=final.name, format="pcm16", rate=8000, started="", interruptions=changes
+    )
+    draft_path(final).write_bytes(msgspec.json.encode(draft))
+    reported: list[Sidecar | None] = []
+    recover_orphans(tmp_path, 0.0, lambda sidecar, *_: reported.append(sidecar))
+    (sidecar,) = reported
+    assert sidecar is not None and sidecar.recovered and sidecar.conversation is not None
+    assert sidecar.conversation.talk_from_ms + sidecar.conversation.silence_ms == 2500
+    assert sidecar.conversation.talk_from_ms > 2200
+    beside = msgspec.json.decode(wav.sidecar_path(final).read_bytes(), type=Sidecar)
+    assert beside.conversation == sidecar.conversation
 
 
 def test_speech_up_to_the_last_sample_ends_there(tmp_path: Path, speaker: Speaker) -> None:

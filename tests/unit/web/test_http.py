@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
+import msgspec
 import pytest
 
 from pbx.cti.commands import CommandRejected, HoldCall, SupervisorSetAgentState
@@ -144,13 +145,26 @@ async def test_events_since(desk: Desk) -> None:
     assert 0 < len(mine["events"]) < len(seqs) and mine["next"] == desk.log.last_seq
 
 
+HEARD = e.Conversation(
+    talk_from_ms=10,
+    talk_to_ms=30,
+    talk_ratio=0.25,
+    silence_ms=5,
+    longest_silence_ms=5,
+    crosstalk_ms=0,
+    crosstalk_count=0,
+)
+
+
 async def record(desk: Desk, path: str = "2026/c1.wav") -> bytes:
     desk.append(
         e.Offered(call="c1", leg="t", direction="inbound", device="trunk:x", caller="+4930", called="8000"),
         e.Established(call="c1", leg="a", device="extension:1001", agent="1001"),
         e.RecordingStarted(call="c1", recording="r1", leg="t", path=path, agent="1001"),
         e.CallCleared(call="c1", outcome="answered", reason=""),
-        e.RecordingCompleted(call="c1", recording="r1", leg="t", path=path, duration_ms=1, size_bytes=100, sha256="x"),
+        e.RecordingCompleted(
+            call="c1", recording="r1", leg="t", path=path, duration_ms=1, size_bytes=100, sha256="x", conversation=HEARD
+        ),
     )
     await desk.settle()
     audio = bytes(range(100))
@@ -169,6 +183,8 @@ async def test_recordings_by_range_and_who_listened(desk: Desk) -> None:
     async with desk.client("quentin") as client:
         listed = (await client.get("/api/recordings")).json()["recordings"]
         assert [(row["recording"], row["caller"]) for row in listed] == [("r1", "+4930")]
+        one = (await client.get("/api/recordings/r1")).json()
+        assert listed[0]["conversation"] == one["conversation"] == msgspec.to_builtins(HEARD)
         whole = await client.get("/api/recordings/r1/audio")
         assert whole.content == audio and whole.headers["content-type"] == "audio/wav"
         part = await client.get("/api/recordings/r1/audio", headers={"Range": "bytes=10-19"})
