@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
+import struct
 from collections import deque
 from collections.abc import Callable
 
@@ -20,6 +21,14 @@ BURST = 64
 MAX_QUEUED = 4096
 """Datagrams waiting for a full socket; beyond that they are lost, as UDP may lose any."""
 BUFFER_BYTES = 4 * 1024 * 1024
+IP_RECVERR, IPV6_RECVERR = 11, 25
+"""Of Linux; Python has no names for them."""
+_EXTENDED_ERROR = struct.Struct("@IBBBBII")
+"""``sock_extended_err`` of ip(7): errno, origin, ICMP type, ICMP code, padding, info, data."""
+_ICMP, _ICMP6 = 2, 3
+_FRAGMENTATION_NEEDED = 4
+MAX_RETRIES = 16
+"""Times a datagram is sent again because the socket reported errors of earlier ones instead."""
 
 
 class UdpEndpoint:
@@ -44,6 +53,9 @@ class UdpEndpoint:
             sock.setblocking(False)
             if family == socket.AF_INET6:
                 sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+                sock.setsockopt(socket.IPPROTO_IPV6, IPV6_RECVERR, 1)
+            else:
+                sock.setsockopt(socket.IPPROTO_IP, IP_RECVERR, 1)
             for option in (socket.SO_RCVBUF, socket.SO_SNDBUF):
                 sock.setsockopt(socket.SOL_SOCKET, option, BUFFER_BYTES)
             sock.bind((host, port))
@@ -72,12 +84,25 @@ class UdpEndpoint:
             self._loop.call_soon(self._on_failed, flow)
             return
         try:
-            sock.sendto(data, (flow.host, flow.port))
+            self._write(sock, data, flow)
         except (BlockingIOError, InterruptedError):
             self._enqueue(data, flow)
             self._loop.add_writer(sock.fileno(), self._flush)
         except (OSError, OverflowError) as error:
             self._fail(flow, error)
+
+    def _write(self, sock: socket.socket, data: bytes, flow: Flow) -> None:
+        """Raises ``OSError`` for this datagram; an error of an earlier one, which the socket tells first, is not."""
+        for _ in range(MAX_RETRIES):
+            try:
+                sock.sendto(data, (flow.host, flow.port))
+                return
+            except (BlockingIOError, InterruptedError):
+                raise
+            except OSError:
+                if not self._drain_errors(sock):
+                    raise
+        sock.sendto(data, (flow.host, flow.port))
 
     def _enqueue(self, data: bytes, flow: Flow) -> None:
         if len(self._queue) < MAX_QUEUED:
@@ -90,7 +115,7 @@ class UdpEndpoint:
         while self._queue and sock is not None:
             data, flow = self._queue[0]
             try:
-                sock.sendto(data, (flow.host, flow.port))
+                self._write(sock, data, flow)
             except (BlockingIOError, InterruptedError):
                 return
             except (OSError, OverflowError) as error:
@@ -103,6 +128,26 @@ class UdpEndpoint:
         log.warning("sip.udp.send_failed", listener=self.name, peer=f"{flow.host}:{flow.port}", error=str(error))
         self._loop.call_soon(self._on_failed, flow)
 
+    def _drain_errors(self, sock: socket.socket) -> bool:
+        """Take what ICMP said of earlier datagrams: who is unreachable fails at once (RFC 3261 section 18.4).
+
+        False: nothing was waiting.
+        """
+        unreachable: set[tuple[str, int]] = set()
+        found = False
+        for _ in range(BURST):
+            try:
+                _, ancillary, _, address = sock.recvmsg(0, 256, socket.MSG_ERRQUEUE)
+            except OSError:
+                break
+            found = True
+            if address and any(_is_unreachable(level, kind, data) for level, kind, data in ancillary):
+                unreachable.add((address[0], address[1]))
+        for host, port in sorted(unreachable):
+            log.info("sip.udp.unreachable", listener=self.name, peer=f"{host}:{port}")
+            self._loop.call_soon(self._on_failed, Flow("udp", host, port, self.name))
+        return found
+
     def _read(self) -> None:
         sock = self._socket
         for _ in range(BURST):
@@ -114,7 +159,8 @@ class UdpEndpoint:
                 return
             except OSError as error:
                 # An ICMP error of an earlier datagram; the socket itself is well.
-                log.debug("sip.udp.receive_failed", listener=self.name, error=str(error))
+                if not self._drain_errors(sock):
+                    log.debug("sip.udp.receive_failed", listener=self.name, error=str(error))
                 continue
             if len(data) < 8:
                 continue
@@ -128,3 +174,17 @@ class UdpEndpoint:
         answer = answer_binding(data, host, port)
         if answer is not None:
             self.send(Flow("udp", host, port, self.name), answer)
+
+
+def _is_unreachable(level: int, kind: int, data: bytes) -> bool:
+    """Whether a message of the error queue is ICMP's "destination unreachable", for whatever reason but size.
+
+    Source quench and exceeded time say nothing about the peer; a datagram that was too large is cut by the system.
+    """
+    known = (level, kind) in ((socket.IPPROTO_IP, IP_RECVERR), (socket.IPPROTO_IPV6, IPV6_RECVERR))
+    if not known or len(data) < _EXTENDED_ERROR.size:
+        return False
+    _, origin, icmp_type, code, *_ = _EXTENDED_ERROR.unpack_from(data)
+    if origin == _ICMP:
+        return bool(icmp_type == 3 and code != _FRAGMENTATION_NEEDED)
+    return bool(origin == _ICMP6 and icmp_type == 1)

@@ -95,7 +95,7 @@ class Transactions:
         self.clients: dict[tuple[object, ...], Transaction] = {}
         self.servers: dict[tuple[object, ...], Transaction] = {}
         self._by_peer: dict[tuple[str, str, int], set[Transaction]] = {}
-        """Transactions over streams, so that a closed connection costs what hung on it and no more."""
+        """So that a closed connection, or an ICMP error, costs what hung on it and no more."""
         self._actions: dict[str, Callable[[Transaction, Packet | None], None]] = {
             fsm.SEND: self._send,
             fsm.RESEND: self._resend,
@@ -135,8 +135,7 @@ class Transactions:
         tx = Transaction(self, fsm_ict.TABLE if invite else fsm_nict.TABLE, state, (branch, method))
         tx.flow, tx.method, tx.data, tx.handler, tx.leg = flow, method, data, handler, leg
         self.clients[tx.key] = tx
-        if flow.transport != "udp":
-            self._by_peer.setdefault(flow[:3], set()).add(tx)
+        self._by_peer.setdefault(flow[:3], set()).add(tx)
         for action in actions:
             self._actions[action](tx, None)
         return tx
@@ -149,8 +148,7 @@ class Transactions:
         tx = Transaction(self, fsm_ist.TABLE if invite else fsm_nist.TABLE, state, key)
         tx.flow, tx.method, tx.packet = get_response_flow(packet), packet.method, packet
         self.servers[key] = tx
-        if tx.flow.transport != "udp":
-            self._by_peer.setdefault(tx.flow[:3], set()).add(tx)
+        self._by_peer.setdefault(tx.flow[:3], set()).add(tx)
         return tx
 
     # --- matching -----------------------------------------------------------------------------------------------
@@ -198,15 +196,12 @@ class Transactions:
         self._free(tx, None)
 
     def fail_flow(self, flow: Flow) -> None:
-        """Transport error for every transaction on a connection that is gone, or that could not be made.
+        """Transport error for every transaction on a connection that is gone, or with a peer that cannot be reached.
 
         A transaction that left the choice of connection to the shell (number 0) was on it if the peer is the same.
         """
-        if flow.transport == "udp":
-            hit = [tx for table in (self.clients, self.servers) for tx in table.values() if tx.flow[:3] == flow[:3]]
-        else:
-            numbers = (0, flow.connection)
-            hit = [tx for tx in self._by_peer.get(flow[:3], ()) if tx.flow.connection in numbers]
+        numbers = (0, flow.connection)
+        hit = [tx for tx in self._by_peer.get(flow[:3], ()) if tx.flow.connection in numbers]
         for tx in sorted(hit, key=lambda tx: str(tx.key)):
             self.feed(tx, fsm.ERROR, None)
 
@@ -250,12 +245,11 @@ class Transactions:
         transactions = self.servers if tx.packet is not None else self.clients
         if transactions.get(tx.key) is tx:
             del transactions[tx.key]
-        if tx.flow.transport != "udp":
-            same_peer = self._by_peer.get(tx.flow[:3])
-            if same_peer is not None:
-                same_peer.discard(tx)
-                if not same_peer:
-                    del self._by_peer[tx.flow[:3]]
+        same_peer = self._by_peer.get(tx.flow[:3])
+        if same_peer is not None:
+            same_peer.discard(tx)
+            if not same_peer:
+                del self._by_peer[tx.flow[:3]]
 
     def _stop(self, tx: Transaction, packet: Packet | None) -> None:
         for letter in _TIMERS_OF[id(tx.table)]:

@@ -125,6 +125,30 @@ async def test_reload_adds_and_removes_listeners_or_changes_nothing() -> None:
             sip.transports.listener_address("udp")
 
 
+@pytest.mark.parametrize("host", ["127.0.0.1", "::1"])
+async def test_a_peer_that_does_not_listen_is_reported_at_once(host: str) -> None:
+    """ICMP port unreachable (RFC 3261 section 18.4); the socket goes on, for others too."""
+    async with Recorder(SipListener("main", "udp", host, 0)) as sip:
+        gone = []
+        for _ in range(3):
+            peer, address = await open_peer(host)
+            peer.transport.close()  # type: ignore[attr-defined]
+            gone.append(Flow("udp", *address, "main"))
+        await asyncio.sleep(0)
+        alive, there = await open_peer(host)
+        # Each write here finds the errors of the ones before it, and must get through all the same.
+        for n in range(20):
+            for flow in gone:
+                sip.transports.send(flow, make_message("gone"))
+            sip.transports.send(Flow("udp", *there), b"%d" % n)
+        assert [await alive.read() for _ in range(20)] == [b"%d" % n for n in range(20)]
+        await sip.until(lambda: set(sip.closed) >= set(gone))
+        assert set(sip.closed) == set(gone), "nobody else"
+        alive.transport.sendto(make_message("back"), sip.transports.listener_address("main"))  # type: ignore[attr-defined]
+        assert (await sip.next_packet())[0] == make_message("back")
+        alive.transport.close()  # type: ignore[attr-defined]
+
+
 class FullSocket:
     """Stands before a socket and takes nothing while it is full."""
 

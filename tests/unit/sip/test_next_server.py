@@ -103,3 +103,17 @@ def test_who_hung_up_meanwhile_is_not_called_elsewhere() -> None:
     peer.command(Hangup(leg="out"))
     peer.wait(40)
     assert asked(peer) == ["192.0.2.11"] and peer.event(Ended).by == "local"
+
+
+def test_a_server_that_does_not_listen_is_passed_over_at_once() -> None:
+    """ICMP names the address, not which of our listeners asked it (RFC 3261 section 18.4)."""
+    peer = call(SECOND)
+    other = call()
+    peer.take(peer.stack.flow_closed(Flow("udp", FIRST.host, 5060, "main"), peer.now))
+    assert asked(peer) == ["192.0.2.11", "192.0.2.12"]
+    peer.take(peer.stack.flow_closed(SECOND._replace(port=5062), peer.now))
+    assert not peer.events, "another port is another peer"
+    other.take(other.stack.flow_closed(FIRST, other.now))
+    ended = other.event(Ended)
+    assert (ended.by, ended.status, ended.cause) == ("transport", 503, 27)
+    other.assert_idle()
