@@ -132,7 +132,7 @@ async def test_a_peer_that_does_not_listen_is_reported_at_once(host: str) -> Non
         gone = []
         for _ in range(3):
             peer, address = await open_peer(host)
-            peer.transport.close()  # type: ignore[attr-defined]
+            peer.transport.close()
             gone.append(Flow("udp", *address, "main"))
         await asyncio.sleep(0)
         alive, there = await open_peer(host)
@@ -146,7 +146,7 @@ async def test_a_peer_that_does_not_listen_is_reported_at_once(host: str) -> Non
         assert set(sip.closed) == set(gone), "nobody else"
         alive.transport.sendto(make_message("back"), sip.transports.listener_address("main"))  # type: ignore[attr-defined]
         assert (await sip.next_packet())[0] == make_message("back")
-        alive.transport.close()  # type: ignore[attr-defined]
+        alive.transport.close()
 
 
 class FullSocket:
