@@ -20,6 +20,8 @@ class QueueView(msgspec.Struct, frozen=True, kw_only=True):
     offered: int
     callbacks: int
     longest_wait_s: float
+    longest_on_line_s: float
+    """The same without callbacks."""
     estimated_wait_s: float
     """For one who would come now with no priority."""
     agents: dict[str, int]
@@ -75,6 +77,7 @@ def view_queue(queue: Queue, now: float) -> QueueView:
         offered=sum(item.state == "offered" for item in items),
         callbacks=sum(bool(item.callback) for item in items),
         longest_wait_s=max((now - item.joined_at for item in items), default=0.0),
+        longest_on_line_s=max((now - item.joined_at for item in items if not item.callback), default=0.0),
         estimated_wait_s=estimate_wait(queue, queue.waiting + len(queue.reserved) + 1),
         agents=states,
     )

@@ -21,10 +21,12 @@ from pbx.events.line import Line
 
 ALARMS = frozenset(
     {
+        "AgentOverstayed",
         "ConfigurationRefused",
         "DiskStateChanged",
         "GatewayStateChanged",
         "MediaLost",
+        "QueueAlarm",
         "RecordingFailed",
         "SecurityAlert",
         "TrunkStateChanged",

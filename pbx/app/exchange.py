@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from pbx.app.lamps.message_waiting import MessageWaiting
     from pbx.app.lamps.watchers import Watchers
     from pbx.app.queueing.agents import AgentControl
+    from pbx.app.queueing.alarms import Alarms
     from pbx.app.queueing.callbacks import Callbacks
     from pbx.app.queueing.day import Day
     from pbx.app.queueing.hours import Hours
@@ -69,6 +70,7 @@ class Exchange:
     callbacks: Callbacks
     day: Day
     hours: Hours
+    alarms: Alarms
     legs: LegControl
     media: MediaControl
     router: Router

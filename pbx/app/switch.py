@@ -25,6 +25,7 @@ from pbx.app.lamps.watchers import Watchers
 from pbx.app.outputs import AnyOutput
 from pbx.app.queueing.acd_config import make_acd_config
 from pbx.app.queueing.agents import AgentControl
+from pbx.app.queueing.alarms import Alarms
 from pbx.app.queueing.callbacks import Callbacks
 from pbx.app.queueing.day import Day
 from pbx.app.queueing.hours import Hours
@@ -91,6 +92,7 @@ class Switch:
         ex.recovery = Recovery(ex)
         ex.day = Day(ex)
         ex.hours = Hours(ex)
+        ex.alarms = Alarms(ex)
         ex.message_waiting = MessageWaiting(ex)
         ex.caller_proof = CallerProof(ex)
         watchers = ex.watchers = Watchers(ex)
@@ -169,6 +171,7 @@ class Switch:
         self.toll.expire(now)
         ex.day.expire(now)
         ex.hours.expire()
+        ex.alarms.expire(now)
         ex.callbacks.expire(now)
         while (key := ex.timers.pop(now)) is not None:
             call_id, sid, name = key
@@ -197,7 +200,7 @@ class Switch:
     def next_deadline(self) -> Deadline | None:
         """When ``expire`` has something to do."""
         ex = self.exchange
-        parts = (ex.stack, ex.acd, self.toll, ex.day, ex.hours, ex.callbacks)
+        parts = (ex.stack, ex.acd, self.toll, ex.day, ex.hours, ex.alarms, ex.callbacks)
         due = [part.next_deadline() for part in parts]
         own = ex.timers.peek()
         if own is not None:

@@ -91,6 +91,17 @@ class CallbackOptions(Model):
     """Outbound routes with a permission that may be used; callers can name any number, so by default none of them."""
 
 
+class QueueAlarms(Model):
+    """When a queue needs its supervisor's eye: event `QueueAlarm`, raised and cleared."""
+
+    waiting: Annotated[int, Field(ge=1)] | None = None
+    """As many callers wait, or more."""
+    longest_wait: Annotated[Seconds, Field(gt=0)] | None = None
+    """Somebody waits on the line for so long."""
+    agents_ready: Annotated[int, Field(ge=1)] | None = None
+    """Fewer of its agents are ready, while it is open."""
+
+
 class MissedOffer(Model):
     """What happens when an agent does not answer an offered call."""
 
@@ -170,6 +181,8 @@ class Queue(Model):
     """Waiting calls overflow when this holds."""
     callback: CallbackOptions | None = None
     """Callback that keeps the place."""
+    alarms: QueueAlarms = QueueAlarms()
+    """Thresholds with alarms."""
     keys: Mapping[Annotated[str, Field(pattern=r"^[0-9*#]$")], Target] = Field(default_factory=dict)
     """Keys with which a caller leaves the queue, and where to."""
     missed_offer: MissedOffer = MissedOffer()

@@ -275,6 +275,18 @@ class QueueStateChanged(Event, frozen=True, kw_only=True):
     """Why it is closed."""
 
 
+class QueueAlarm(Event, frozen=True, kw_only=True):
+    """A threshold of the queue was crossed, or is kept again."""
+
+    queue: str
+    threshold: Literal["waiting", "longest_wait", "agents_ready"]
+    raised: bool
+    """False: the alarm is over."""
+    value: float
+    """Calls, seconds or agents, as is the next."""
+    limit: float
+
+
 class CallbackRegistered(CallEvent, frozen=True, kw_only=True):
     """The caller need not wait: he is called at ``number`` when his turn comes."""
 
@@ -355,6 +367,15 @@ class AgentWorkingAfterCall(AgentEvent, frozen=True, kw_only=True):
     item: str
     until_s: float | None = None
     """Seconds until it ends by itself."""
+
+
+class AgentOverstayed(AgentEvent, frozen=True, kw_only=True):
+    """The agent is in a state for longer than allowed, by the reason's limit for one. The next state ends it."""
+
+    state: str
+    reason: str = ""
+    item: str = ""
+    lasted_s: float
 
 
 class WrapUpCompleted(AgentEvent, frozen=True, kw_only=True):
@@ -615,6 +636,7 @@ AnyEvent = (
     | CallbackReached
     | CallbackEnded
     | QueueStateChanged
+    | QueueAlarm
     | AgentLoggedOn
     | AgentLoggedOff
     | AgentReady
@@ -622,6 +644,7 @@ AnyEvent = (
     | AgentRinging
     | AgentBusy
     | AgentWorkingAfterCall
+    | AgentOverstayed
     | WrapUpCompleted
     | RecordingStarted
     | RecordingPaused

@@ -36,6 +36,7 @@ class Scene:
         agents: int = 1,
         calendar: Mapping[str, Any] = WHOLE_DAY,
         queue: Mapping[str, Any] | None = None,
+        reasons: Mapping[str, Any] | None = None,
         **callback: Any,
     ) -> None:
         self.configuration = Configuration.model_validate(
@@ -48,6 +49,7 @@ class Scene:
                     "2": {"name": "B", "extension": "1002", "queues": ["q"]},
                 },
                 "calendars": {"office": calendar},
+                "not_ready_reasons": reasons or {},
                 "queues": {
                     "q": {
                         "number": "2001",

@@ -336,6 +336,15 @@ class AgentControl:
         )
 
     def _deadline(self, event: acd.AgentDeadlineMissed) -> None:
+        self._ex.log(
+            facts.AgentOverstayed(
+                agent=event.agent,
+                state=event.state,
+                reason=event.reason,
+                item=event.item,
+                lasted_s=round(event.lasted_s, 3),
+            )
+        )
         self._ex.note(
             "warning",
             "agent too long in a state",

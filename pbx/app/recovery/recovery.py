@@ -134,6 +134,7 @@ class Recovery:
         ex.agents.last.restore(kept)
         ex.features.take_over(kept)
         ex.calendar_switch.take_over(kept)
+        ex.alarms.take_over(kept)
         ex.watchers.take_over(kept)
         for entry in calls:
             self._restore_call(entry)

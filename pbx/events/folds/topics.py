@@ -18,6 +18,7 @@ from pbx.events.catalogue import (
     CallEvent,
     Offered,
     Originated,
+    QueueAlarm,
     Queued,
     QueueLeft,
     QueueStateChanged,
@@ -95,7 +96,7 @@ class TopicFold:
             return self._apply_call(record.at, event)
         if isinstance(event, AgentEvent):
             return Concerned((f"agent:{event.agent}",))
-        if isinstance(event, QueueStateChanged):
+        if isinstance(event, QueueStateChanged | QueueAlarm):
             return Concerned((f"queue:{event.queue}",))
         if FIELDS[type(event)].device:
             return Concerned((f"device:{event.device}", SYSTEM))  # type: ignore[union-attr]
