@@ -54,6 +54,7 @@ from pbx.config.model import Configuration
 from pbx.config.secrets import Secrets, open_secrets
 from pbx.core.problems import ConfigurationErrors
 from pbx.events import catalogue as facts
+from pbx.ivr.flow import compare_flows
 from pbx.ivr.messages import Fetched, QueryResult, Recognised
 from pbx.sip import identity
 from pbx.sip.auth import DigestAuthenticator, answer_challenge
@@ -245,6 +246,7 @@ class Server:
             configuration, flows = await asyncio.to_thread(load_all, self.folder)
             secrets = open_secrets(configuration, self.ids, show=self._show_secret)
             changes = [str(change) for change in compare(self.configuration, configuration)]
+            changes += compare_flows(runtime.switch.exchange.flows.library, flows)
             client_tls = make_client_context(authorities=configuration.sip.authorities)
             await self.transports.apply(make_listeners(configuration))
         except ConfigurationErrors as error:

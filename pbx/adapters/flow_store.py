@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import shutil
 from dataclasses import dataclass
@@ -10,7 +11,8 @@ from pathlib import Path
 import msgspec
 
 from pbx.ivr.flow import Flow
-from pbx.ivr.loader import load_flow
+from pbx.ivr.loader import hash_folder, load_flow
+from pbx.ivr.outage import FILE as OUTAGE_FILE
 
 _MANIFEST = ".version.json"
 
@@ -24,6 +26,11 @@ class KeptVersion:
     at: float
     """When it was first kept, seconds since 1970 UTC."""
     folder: Path
+
+    @property
+    def announced(self) -> bool:
+        """Whether an outage announcement stood in front of it."""
+        return (self.folder / OUTAGE_FILE).is_file()
 
 
 class _Manifest(msgspec.Struct):
@@ -59,18 +66,30 @@ class FlowStore:
         found = [kept for kept in self.list(flow) if kept.version.startswith(version)]
         return found[0] if len(found) == 1 else None
 
+    def find_before(self, flow: Flow) -> KeptVersion | None:
+        """The newest version kept before that of ``flow``. Announcements in front make no version of their own here."""
+        text = (Path(flow.folder) / "flow.yaml").read_text("utf-8")
+        own = hash_folder(Path(flow.folder), text, announced=False)
+        kept = self.list(flow.name)
+        since = min((entry.at for entry in kept if entry.version in (own, flow.version)), default=math.inf)
+        earlier = (entry for entry in kept if not entry.announced and entry.version != own and entry.at < since)
+        return next(earlier, None)
+
     def load(self, kept: KeptVersion) -> Flow | None:
         """The flow of a kept version, for a call that began with it; None if it cannot be read any more."""
         flow, _ = load_flow(kept.folder)
         return flow
 
     def restore(self, kept: KeptVersion, folder: Path) -> None:
-        """Put a kept version in the place of a flow's folder, in one step. Raises OSError."""
+        """Put a kept version in the place of a flow's folder, in one step; an announcement that stands in front, or
+        none, stays as it is. Raises OSError."""
         building = folder.with_name(f".{folder.name}.new")
         old = folder.with_name(f".{folder.name}.old")
         for leftover in (building, old):
             shutil.rmtree(leftover, ignore_errors=True)
-        shutil.copytree(kept.folder, building, ignore=shutil.ignore_patterns(_MANIFEST))
+        shutil.copytree(kept.folder, building, ignore=shutil.ignore_patterns(_MANIFEST, OUTAGE_FILE))
+        if (folder / OUTAGE_FILE).is_file():
+            shutil.copy2(folder / OUTAGE_FILE, building / OUTAGE_FILE)
         if folder.exists():
             os.replace(folder, old)
         os.replace(building, folder)

@@ -41,7 +41,8 @@ def versions(name: str, config: Path) -> None:
     for version in kept:
         moment = datetime.fromtimestamp(version.at).astimezone().strftime("%Y-%m-%d %H:%M:%S")
         mark = "*" if current is not None and version.version == current.version else " "
-        click.echo(f"{mark} {version.version}  {moment}")
+        note = "  with an announcement" if version.announced else ""
+        click.echo(f"{mark} {version.version}  {moment}{note}")
 
 
 @click.command("rollback")
@@ -51,9 +52,10 @@ def versions(name: str, config: Path) -> None:
 def rollback(name: str, version: str | None, config: Path) -> None:
     """Put an earlier version of a flow back in its folder: the one named, or the one before the current.
 
-    Calls under way finish with the version they began with; `tandem reload` puts it in force for new ones.
+    Calls under way finish with the version they began with; `tandem reload` puts it in force for new ones. An outage
+    announcement stays as it is.
 
-    恢复流程的旧版本；进行中的通话不受影响，执行 tandem reload 后对新来电生效。
+    恢复流程的旧版本；进行中的通话不受影响，执行 tandem reload 后对新来电生效；故障公告保持不变。
     """
     store, flows = open_store(config)
     current = load_flows(flows)[0].get(name)
@@ -62,8 +64,10 @@ def rollback(name: str, version: str | None, config: Path) -> None:
     now = current.version if current is not None else ""
     if version:
         kept = store.find(name, version)
+    elif current is not None:
+        kept = store.find_before(current)
     else:
-        kept = next((candidate for candidate in store.list(name) if candidate.version != now), None)
+        kept = next((entry for entry in store.list(name) if not entry.announced), None)
     if kept is None:
         raise click.ClickException(f"there is no {'version ' + version if version else 'earlier version'} of {name}")
     if kept.version == now:

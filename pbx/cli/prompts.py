@@ -19,6 +19,7 @@ from media.prompts.speech import Speaker, parse_voices
 from media.prompts.voice import Clip
 from pbx.config.loader import examine
 from pbx.config.voices import encode_voices
+from pbx.core.references import suggest
 from pbx.ivr.flow import Flow
 from pbx.ivr.loader import load_flows
 from pbx.ivr.prompt_list import PromptEntry, list_prompts
@@ -146,12 +147,20 @@ def normalise_all(names: tuple[str, ...], dry_run: bool, flows: Path) -> None:
 def render(flow: str, names: tuple[str, ...], output: Path, config: Path, flows: Path) -> None:
     """Speak prompts into WAV files, to listen to them. 合成提示音为 WAV 文件试听。"""
     (found,) = find_flows(flows, (flow,))
+    for name in names:
+        if name not in found.prompts:
+            raise click.ClickException(f"the flow {flow} has no prompt {name}: {suggest(name, found.prompts)}")
     configuration = examine(config).configuration
-    voices = parse_voices(encode_voices(configuration.speech, lambda source: "")) if configuration else None
-    speaker = Speaker(voices)
+    if configuration is None:
+        raise click.ClickException(f"the configuration in {config} has errors: see `tandem check`")
+    speaker = Speaker(parse_voices(encode_voices(configuration.speech, lambda source: "")))
     try:
         for entry in list_prompts([found]):
-            if entry.kind != "synthesised" or (names and entry.name not in names):
+            if names and entry.name not in names:
+                continue
+            if entry.kind != "synthesised":
+                if names:
+                    click.echo(f"{entry.name} [{entry.language}] is {entry.kind}: not spoken here", err=True)
                 continue
             target = output / entry.language / f"{entry.name}.wav"
             save(speaker.speak(entry.text, entry.language), target)

@@ -68,3 +68,15 @@ class Flow:
 
 
 __all__ = ["Flow", "Step", "VerbOptions"]
+
+
+def compare_flows(before: Mapping[str, Flow], after: Mapping[str, Flow]) -> list[str]:
+    """What changes for callers when the flows ``after`` come into force, one line a flow."""
+    changes = []
+    for name in sorted({*before, *after}):
+        old, new = (flows[name].version if name in flows else "" for flows in (before, after))
+        if not old or not new:
+            changes.append(f"flows.{name}: {'added' if new else 'removed'}")
+        elif old != new:
+            changes.append(f"flows.{name}: version {old} → {new}")
+    return changes

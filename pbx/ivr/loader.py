@@ -80,11 +80,11 @@ def load_flows(root: Path) -> tuple[dict[str, Flow], list[Problem]]:
     return link(flows), problems
 
 
-def hash_folder(folder: Path, text: str) -> str:
-    """The version of a flow: a hash of its text, its recordings and its announcement."""
+def hash_folder(folder: Path, text: str, *, announced: bool = True) -> str:
+    """The version of a flow: a hash of its text, its recordings and (``announced``) its announcement."""
     digest = hashlib.sha256(text.encode())
     outage = folder / OUTAGE_FILE
-    if outage.is_file():
+    if announced and outage.is_file():
         digest.update(b"outage" + outage.read_bytes())
     for path in sorted((folder / "prompts").rglob("*")):
         if path.suffix.lower() in AUDIO and path.is_file():

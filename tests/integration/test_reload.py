@@ -77,6 +77,18 @@ async def test_reload_tells_what_changed(server: Server, folder: Path) -> None:
     assert (await tandem("reload", "--config", folder)).output == "applied; nothing changed\n"
 
 
+async def test_reload_tells_which_flows_changed(server: Server, folder: Path) -> None:
+    flow = server.configuration.flows / "new" / "flow.yaml"
+    flow.parent.mkdir(parents=True)
+    flow.write_text("nodes:\n  start: [answer, hangup]\n")
+    assert (await tandem("reload", "--config", folder)).output.splitlines() == ["flows.new: added", "applied"]
+    flow.write_text("nodes:\n  start: [answer, {pause: 1s}, hangup]\n")
+    (changed, applied) = (await tandem("reload", "--config", folder)).output.splitlines()
+    assert changed.startswith("flows.new: version ") and applied == "applied"
+    flow.unlink()
+    assert (await tandem("reload", "--config", folder)).output.splitlines() == ["flows.new: removed", "applied"]
+
+
 async def test_a_wrong_configuration_is_refused_whole(server: Server, folder: Path) -> None:
     before = server.configuration
     (folder / "extensions.yaml").write_text(EXTENSIONS + "  1002: {name: B}\n")

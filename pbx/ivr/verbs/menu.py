@@ -54,8 +54,8 @@ start:
         1: [{queue: sales}, hangup]
         2: [{queue: support}, hangup]
       speech: {1: [sales, 销售], 2: [support, 客服]}
-      no_input: {prompt: welcome, then: bye}
-      no_match: {prompt: welcome, then: bye}
+      no_input: {then: bye}
+      no_match: {then: bye}
 bye:
   - hangup
 """

@@ -105,6 +105,34 @@ def test_versions_and_rollback(office: Path) -> None:
     assert run("versions", "nothing", "--config", config).exit_code == 1
 
 
+def test_an_announcement_is_no_version_to_go_back_to(office: Path) -> None:
+    config = str(office / "config")
+    folder = office / "ivr_flows" / "survey"
+    store = FlowStore(office / "var" / "flows")
+
+    def keep(at: float) -> str:
+        flow, _ = load_flow(folder)
+        assert flow is not None
+        store.keep(flow, at)
+        return flow.version
+
+    first = keep(1.0)
+    text = (folder / "flow.yaml").read_text("utf-8")
+    (folder / "outage.yaml").write_text("text: Out of order.\n", "utf-8")
+    keep(2.0)
+    assert run("rollback", "survey", "--config", config).exit_code == 1, "it is the first one still"
+    (folder / "outage.yaml").unlink()
+    (folder / "flow.yaml").write_text(text.replace("Thank you.", "Thanks!"), "utf-8")
+    keep(3.0)
+    (folder / "outage.yaml").write_text("text: Out of order again.\n", "utf-8")
+    keep(4.0)
+    listed = run("versions", "survey", "--config", config).output
+    assert listed.count("with an announcement") == 2
+    assert f"→ {first};" in run("rollback", "survey", "--config", config).output
+    assert (folder / "flow.yaml").read_text("utf-8") == text
+    assert (folder / "outage.yaml").read_text("utf-8") == "text: Out of order again.\n", "it stays in force"
+
+
 def test_kept_versions_never_change(office: Path) -> None:
     store = FlowStore(office / "store")
     flow, _ = load_flow(office / "ivr_flows" / "survey")

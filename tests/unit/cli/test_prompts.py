@@ -110,3 +110,14 @@ def test_render(flows: Path, tmp_path: Path) -> None:
     for tag in ("en", "zh"):
         clip = read_clip(tmp_path / "out" / tag / "thanks.wav", tag)
         assert len(clip.audio) / clip.rate > 0.3
+
+
+def test_render_says_what_it_does_not_find(flows: Path, tmp_path: Path) -> None:
+    wrong = run(flows, "render", "survey", "thank", "-o", str(tmp_path / "out"), "--config", str(ROOT / "config"))
+    assert wrong.exit_code == 1
+    assert "has no prompt thank: did you mean 'thanks'?" in wrong.output
+    (tmp_path / "config").mkdir()
+    (tmp_path / "config" / "queues.yaml").write_text("queues: [\n")
+    wrong = run(flows, "render", "survey", "-o", str(tmp_path / "out"), "--config", str(tmp_path / "config"))
+    assert wrong.exit_code == 1
+    assert "see `tandem check`" in wrong.output
