@@ -149,7 +149,7 @@ class DeflectCall(CallCommand, frozen=True, kw_only=True):
 
 
 class DirectedPickupCall(Command, frozen=True, kw_only=True):
-    """Answer here what rings there."""
+    """Bring here what rings there: it rings at ``to`` and stops there. A queue's offers are pulled, not picked up."""
 
     call: OptionalName = ""
     """The ringing call, or ..."""
@@ -160,9 +160,10 @@ class DirectedPickupCall(Command, frozen=True, kw_only=True):
 
 
 class ParkCall(CallCommand, frozen=True, kw_only=True):
-    """Park the other party; any phone takes it back from the slot."""
+    """Park the other party; any phone takes it back from the slot, which the answer names."""
 
     slot: OptionalName = ""
+    """Empty: any that is free."""
 
 
 class GenerateDigits(CallCommand, frozen=True, kw_only=True):

@@ -238,3 +238,56 @@ def test_a_conference_room(room: Room) -> None:
     room.world.run(2)
     assert room.music_at(call, FOUR)
     room.close()
+
+
+def test_a_call_is_parked_and_fetched(room: Room) -> None:
+    call = room.call_lina()
+    room.refuse(cti.ParkCall(call=call.id, slot="999"), "wrong_state", LINA)
+    room.refuse(cti.ParkCall(call=call.id), "unknown_object", TOM)
+    slot = room.do(cti.ParkCall(call=call.id), LINA)["slot"]
+    room.world.run(1)
+    assert room.music_at(call, TRUNK) and {leg.device for leg in call.live()} == {TRUNK}
+    room.phones["1004"].at(room.world.now, lambda: room.phones["1004"].call(slot))
+    room.world.run(3)
+    assert room.hears(call, TRUNK, FOUR) and room.hears(call, FOUR, TRUNK)
+    room.close()
+
+
+@pytest.mark.parametrize("by", ["device", "call"])
+def test_what_rings_elsewhere_is_picked_up(room: Room, by: str) -> None:
+    room.phones["1001"].behaviour = Behaviour(answer_after=None, register_every=600)
+    room.refuse(cti.DirectedPickupCall(device="1001"), "wrong_state", TOM)
+    room.carrier.at(room.world.now, lambda: room.carrier.call(f"sip:01055550101@{SWITCH}"))
+    room.world.run(2)
+    (call,) = room.node.switch.exchange.calls.values()
+    room.refuse(cti.DirectedPickupCall(device="1001", to="1003"), "forbidden", TOM)
+    room.refuse(cti.DirectedPickupCall(call=call.id), "unknown_object", TOM)
+    if by == "device":
+        room.do(cti.DirectedPickupCall(device="1001"), TOM)
+    else:
+        room.do(cti.DirectedPickupCall(call=call.id, to="1004"))
+    room.world.run(3)
+    assert room.hears(call, TRUNK, FOUR) and room.hears(call, FOUR, TRUNK)
+    assert {leg.device for leg in call.live()} == {TRUNK, FOUR}
+    room.close()
+
+
+def test_an_agent_takes_his_calls_at_the_desk_where_he_logs_on(room: Room) -> None:
+    """Hot desk: who sat there is logged off, and the calls of his queues ring at this phone."""
+    room.do(cti.SetAgentState(state="log_on", agent="8001", device="1004"), LINA)
+    room.do(cti.SetAgentState(state="ready", agent="8001"), LINA)
+    acd = room.node.switch.exchange.acd
+    assert acd.view_agent("8001").device == FOUR and acd.view_agent("8004").state == "logged_off"
+    gone = {event.agent: event.reason for event in room.facts(facts.AgentLoggedOff)}
+    assert gone == {"8001": "other_device", "8004": "hot_desk"}
+    for other in ("8002", "8003"):
+        room.do(cti.SetAgentState(state="log_off", agent=other))
+    room.carrier.at(room.world.now, lambda: room.carrier.call(f"sip:01055550101@{SWITCH}"))
+    room.world.run(4)
+    (call,) = room.node.switch.exchange.calls.values()
+    room.refuse(cti.ClearCall(call=call.id), "unknown_object", LINA)
+    room.do(cti.SingleStepTransferCall(call=call.id, leg=room.leg(call, ONE), destination="queue:support"))
+    room.world.run(6)
+    assert room.hears(call, TRUNK, FOUR) and {leg.device for leg in call.live()} == {TRUNK, FOUR}
+    assert room.facts(facts.QueueLeft)[-1].agent == "8001"
+    room.close()

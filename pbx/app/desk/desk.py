@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from pbx.app.desk import queues
+from pbx.app.desk import moving, queues
 from pbx.app.desk.refusal import Refusal
 from pbx.app.sessions.clicks import begin_click
 from pbx.app.sessions.dial import Dial
@@ -60,7 +60,7 @@ class Desk:
             raise Refusal("unknown_object", f"no agent {name}")
         return name
 
-    def _device(self, actor: Actor, device: str) -> str:
+    def device(self, actor: Actor, device: str) -> str:
         if device:
             device = device if ":" in device else f"extension:{device}"
             own = self.ex.agents.device_of(actor.agent) if actor.agent else ""
@@ -72,7 +72,7 @@ class Desk:
             raise Refusal("bad_request", "no phone was named and this user has none")
         return found
 
-    def _call(self, actor: Actor, name: str) -> Call:
+    def call(self, actor: Actor, name: str) -> Call:
         call = self.ex.calls.get(name)
         if call is None or not self._may_touch(actor, call):
             raise Refusal("unknown_object", f"no call {name}")
@@ -112,8 +112,8 @@ class Desk:
             raise Refusal("wrong_state", "this connection is in no conversation")
         return session
 
-    def _own_talk(self, actor: Actor, command: cti.CallCommand) -> tuple[Call, Leg, Talk]:
-        call = self._call(actor, command.call)
+    def own_talk(self, actor: Actor, command: cti.CallCommand) -> tuple[Call, Leg, Talk]:
+        call = self.call(actor, command.call)
         leg = self._leg(actor, call, command.leg)
         return call, leg, self._talk(call, leg)
 
@@ -167,7 +167,7 @@ class Desk:
         if ex.stack.draining:
             raise Refusal("draining", "the server is about to stop")
         agent = self.agent(actor, command.agent) if command.agent or actor.agent else ""
-        device = self._device(actor, command.device) if command.device or not agent else ex.agents.device_of(agent)
+        device = self.device(actor, command.device) if command.device or not agent else ex.agents.device_of(agent)
         if not device:
             raise Refusal("unreachable", f"agent {agent} has no phone")
         gateway = ex.media.choose()
@@ -194,7 +194,7 @@ class Desk:
         return {"call": call.id}
 
     def _answer(self, actor: Actor, command: cti.AnswerCall) -> None:
-        call = self._call(actor, command.call)
+        call = self.call(actor, command.call)
         leg = self._leg(actor, call, command.leg)
         if leg.direction != "out" or leg.state not in ("dialing", "alerting"):
             raise Refusal("wrong_state", "this phone does not ring")
@@ -202,27 +202,27 @@ class Desk:
         self.ex.sip(RequestAnswer(leg=leg.id))
 
     def _clear_connection(self, actor: Actor, command: cti.ClearConnection) -> None:
-        call = self._call(actor, command.call)
+        call = self.call(actor, command.call)
         self.ex.legs.hangup(self._leg(actor, call, command.leg), cause=16)
 
     def _clear_call(self, actor: Actor, command: cti.ClearCall) -> None:
-        call = self._call(actor, command.call)
+        call = self.call(actor, command.call)
         self.ex.end_call(call, cause=16, reason=f"ended by {actor.user}")
 
     def _hold(self, actor: Actor, command: cti.HoldCall) -> None:
-        call, leg, talk = self._own_talk(actor, command)
+        call, leg, talk = self.own_talk(actor, command)
         for other in talk.legs:
             if other != leg.id:
                 talk.park(self.ex, call, call.legs[other], leg, True)
 
     def _retrieve(self, actor: Actor, command: cti.RetrieveCall) -> None:
-        call, leg, talk = self._own_talk(actor, command)
+        call, leg, talk = self.own_talk(actor, command)
         for other in talk.legs:
             if other != leg.id:
                 talk.park(self.ex, call, call.legs[other], leg, False)
 
     def _consult(self, actor: Actor, command: cti.ConsultationCall) -> None:
-        call, leg, talk = self._own_talk(actor, command)
+        call, leg, talk = self.own_talk(actor, command)
         if talk.consulting:
             raise Refusal("wrong_state", "a consultation is already going on")
         self._set_data(call, command.data)
@@ -232,7 +232,7 @@ class Desk:
         talk.consult(self.ex, call, leg, plan.session)
 
     def _consulting(self, actor: Actor, command: cti.CallCommand, answered: bool = True) -> tuple[Call, Talk]:
-        call, leg, talk = self._own_talk(actor, command)
+        call, leg, talk = self.own_talk(actor, command)
         if talk.consulting != leg.id or (answered and not talk.consulted):
             raise Refusal("wrong_state", "there is no consultation")
         return call, talk
@@ -250,7 +250,7 @@ class Desk:
             talk.consult_failed(self.ex, call)
 
     def _transfer(self, actor: Actor, command: cti.TransferCall) -> None:
-        call = self._call(actor, command.call)
+        call = self.call(actor, command.call)
         leg = self._leg(actor, call, command.leg)
         talk = self._talk(call, leg)
         if talk.consulting == leg.id and talk.consulted:
@@ -274,13 +274,13 @@ class Desk:
         talk.join(self.ex, call)
 
     def _single_step_transfer(self, actor: Actor, command: cti.SingleStepTransferCall) -> None:
-        call, leg, talk = self._own_talk(actor, command)
+        call, leg, talk = self.own_talk(actor, command)
         self._set_data(call, command.data)
         if not talk.transfer(self.ex, call, leg, command.destination):
             raise Refusal("unknown_object", f"{command.destination} cannot take the call")
 
     def _single_step_conference(self, actor: Actor, command: cti.SingleStepConferenceCall) -> None:
-        call, leg, talk = self._own_talk(actor, command)
+        call, leg, talk = self.own_talk(actor, command)
         plan = self.ex.router.plan(call, command.destination, by=leg.device, anchor=leg, joins=True)
         if plan is None or not isinstance(plan.session, Dial):
             raise Refusal("unknown_object", f"{command.destination} cannot be called")
@@ -288,7 +288,7 @@ class Desk:
         self.ex.push(call, plan.session)
 
     def _deflect(self, actor: Actor, command: cti.DeflectCall) -> None:
-        call = self._call(actor, command.call)
+        call = self.call(actor, command.call)
         leg = self._leg(actor, call, command.leg)
         session = self.ex.owner(call, leg.id)
         if isinstance(session, Queue):
@@ -299,7 +299,7 @@ class Desk:
             raise Refusal("wrong_state", "this connection does not ring")
 
     def _digits(self, actor: Actor, command: cti.GenerateDigits) -> None:
-        call, leg, talk = self._own_talk(actor, command)
+        call, leg, talk = self.own_talk(actor, command)
         ex = self.ex
         for name in talk.legs:
             if name != leg.id:
@@ -307,7 +307,7 @@ class Desk:
                 ex.log(facts.DigitsGenerated(call=call.id, leg=name, digits="*" * len(command.digits)))
 
     def _set_call_data(self, actor: Actor, command: cti.SetCallData) -> None:
-        self._set_data(self._call(actor, command.call), command.data)
+        self._set_data(self.call(actor, command.call), command.data)
 
     def _set_data(self, call: Call, data: dict[str, str]) -> None:
         if not data:
@@ -320,7 +320,7 @@ class Desk:
         self.ex.log(facts.CallInformation(call=call.id, data=dict(data)))
 
     def _snapshot_call(self, actor: Actor, command: cti.SnapshotCall) -> dict[str, Any]:
-        return self._describe(self._call(actor, command.call))
+        return self._describe(self.call(actor, command.call))
 
     def _snapshot_device(self, actor: Actor, command: cti.SnapshotDevice) -> dict[str, Any]:
         calls = [
@@ -356,7 +356,7 @@ class Desk:
     # --- recording --------------------------------------------------------------------------------------------
 
     def _recordings(self, actor: Actor, command: cti.RecordingCommand) -> tuple[Call, list[str]]:
-        call = self._call(actor, command.call)
+        call = self.call(actor, command.call)
         names = (
             [command.recording]
             if command.recording
@@ -367,7 +367,7 @@ class Desk:
         return call, names
 
     def _start_recording(self, actor: Actor, command: cti.StartRecording) -> dict[str, Any]:
-        call = self._call(actor, command.call)
+        call = self.call(actor, command.call)
         legs = [leg for leg in call.connected() if not leg.supervision]
         legs.sort(key=lambda leg: leg.kind != "trunk")
         note = self.ex.recording.start(call, legs[0]) if legs else None
@@ -394,7 +394,7 @@ class Desk:
     # --- supervision ------------------------------------------------------------------------------------------
 
     def _supervised(self, actor: Actor, command: cti.SupervisionCommand) -> tuple[Call, Leg]:
-        calls = [self._call(actor, command.call)] if command.call else list(self.ex.calls.values())
+        calls = [self.call(actor, command.call)] if command.call else list(self.ex.calls.values())
         for call in calls:
             for leg in call.connected():
                 if leg.agent and not leg.supervision and (not command.agent or leg.agent == command.agent):
@@ -408,7 +408,7 @@ class Desk:
         modes: dict[type, Any] = {cti.SilentMonitor: "monitor", cti.Whisper: "whisper", cti.BargeIn: "barge"}
         take_over = isinstance(command, cti.TakeOver)
         mode = modes.get(type(command), "monitor")
-        device = self._device(actor, command.device)
+        device = self.device(actor, command.device)
         present = next((other for other in call.connected() if other.device == device and other.supervision), None)
         if present is not None and take_over:
             self.ex.supervision.take_over(call, present, leg)
@@ -421,7 +421,7 @@ class Desk:
         return {"call": call.id}
 
     def _stop_supervision(self, actor: Actor, command: cti.StopSupervision) -> None:
-        device = self._device(actor, command.device)
+        device = self.device(actor, command.device)
         for call in self.ex.calls.values():
             for leg in call.live():
                 if leg.supervision and leg.device == device and (not command.call or call.id == command.call):
@@ -456,8 +456,6 @@ _ACTIONS: dict[type, Callable[..., dict[str, Any] | None]] = {
     cti.ConferenceCall: Desk._conference,
     cti.SingleStepConferenceCall: Desk._single_step_conference,
     cti.DeflectCall: Desk._deflect,
-    cti.DirectedPickupCall: Desk._unsupported,
-    cti.ParkCall: Desk._unsupported,
     cti.GenerateDigits: Desk._digits,
     cti.SetCallData: Desk._set_call_data,
     cti.SnapshotCall: Desk._snapshot_call,
@@ -474,4 +472,5 @@ _ACTIONS: dict[type, Callable[..., dict[str, Any] | None]] = {
     cti.StopSupervision: Desk._stop_supervision,
     cti.SupervisorSetAgentState: Desk._supervisor_state,
     **queues.ACTIONS,
+    **moving.ACTIONS,
 }
