@@ -342,6 +342,7 @@ class Exchange:
         self.recording.call_cleared(call)
         self.timers.cancel((call.id, "call", ""))
         self.recovery.forget(call)
+        self.router.forget(call)
         self.log(facts.CallCleared(call=call.id, outcome=outcome, reason=reason))  # type: ignore[arg-type]
         self.callbacks.call_cleared(call)
         self.calls.pop(call.id, None)

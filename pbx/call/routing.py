@@ -5,7 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Literal, NamedTuple
 
-from pbx.config.model import CODES_WITH_ARGUMENT, Configuration, EmergencyNumber, InboundRoute, OutboundRoute
+from pbx.config.model import (
+    CODES_WITH_ARGUMENT,
+    CODES_WITH_PIN,
+    Configuration,
+    EmergencyNumber,
+    InboundRoute,
+    OutboundRoute,
+)
 from pbx.core.destination import Destination
 
 CalendarState = Literal["open", "closed", "holiday"]
@@ -131,6 +138,14 @@ class NumberPlan:
                 continue
             return External(route.prepend + number[route.strip :], route)
         return Unknown(403, f"{number} is not allowed here") if forbidden else Unknown(404, f"no route to {number}")
+
+    def conceal(self, number: str) -> str:
+        """``number`` as records may hold it: without the PIN behind a feature code."""
+        found = self._feature(number)
+        if found is None or found.code not in CODES_WITH_PIN:
+            return number
+        pin = found.argument.partition("*")[2]
+        return f"{number.rstrip('#').removesuffix(pin)}xxxx" if pin else number
 
     def _feature(self, number: str) -> Feature | None:
         for code, name in self._codes:

@@ -31,6 +31,7 @@ from pbx.config.queues import (
 from pbx.config.recording import Recording, RecordingPolicy
 from pbx.config.routes import (
     CODES_WITH_ARGUMENT,
+    CODES_WITH_PIN,
     Conference,
     EmergencyNumber,
     FeatureCodes,
@@ -73,6 +74,7 @@ from pbx.config.users import Role, User
 
 __all__ = [
     "CODES_WITH_ARGUMENT",
+    "CODES_WITH_PIN",
     "Agent",
     "Announcements",
     "Calendar",

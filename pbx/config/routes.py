@@ -172,6 +172,8 @@ class FeatureCodes(Model):
     """Tells number, date and time."""
 
 
+CODES_WITH_PIN = frozenset({"login", "calendar_switch"})
+"""Codes whose argument may end in ``*PIN``."""
 CODES_WITH_ARGUMENT = frozenset(
     {
         "login",

@@ -47,6 +47,8 @@ class Router:
     def __init__(self, ex: Exchange) -> None:
         self._ex = ex
         self.outbound = Outbound(ex)
+        self._dialled: dict[str, str] = {}
+        """What was dialled in new calls whose records hide a part of it."""
         self._turns = math.inf
         """New calls that may begin at once."""
         self._turned = 0.0
@@ -93,7 +95,7 @@ class Router:
     def refuse(self, event: IncomingCall, status: int, cause: int, reason: str, phrase: str = "") -> None:
         """A new call is not taken; ``reason`` is for records, ``phrase`` for the caller's exchange."""
         ex = self._ex
-        ex.note("warning", "call refused", "", caller=event.caller, called=event.called, reason=reason)
+        ex.note("warning", "call refused", "", caller=event.caller, called=self._conceal(event), reason=reason)
         retry_after = 10 if status == 503 else 0
         ex.sip(Hangup(leg=event.leg, status=status, cause=cause, reason=phrase, retry_after=retry_after))
         self._log_blocked(event, reason)
@@ -152,15 +154,23 @@ class Router:
                 direction=direction,  # type: ignore[arg-type]
                 device=device,
                 caller=event.caller,
-                called=event.called,
+                called=self._conceal(event),
                 sip_call_id=event.request.call_id,
             )
         )
         ex.log(facts.CallCleared(call=call, outcome="blocked", reason=reason))
 
+    def _conceal(self, event: IncomingCall) -> str:
+        """What was dialled, as records may hold it."""
+        return event.called if event.origin.kind == "trunk" else self._ex.settings.plan.conceal(event.called)
+
+    def forget(self, call: Call) -> None:
+        """The call is over."""
+        self._dialled.pop(call.id, None)
+
     def _make_call(self, event: IncomingCall) -> Call:
         ex = self._ex
-        caller, called, name = event.caller, event.called, event.caller_name
+        caller, called, name = event.caller, self._conceal(event), event.caller_name
         data: dict[str, str] = {}
         language = ex.settings.language
         trunk = ex.settings.configuration.trunks.get(event.origin.name) if event.origin.kind == "trunk" else None
@@ -186,6 +196,8 @@ class Router:
             session_id=read_session_id(event.request.headers),
         )
         ex.calls[call.id] = call
+        if trunk is None and called != event.called:
+            self._dialled[call.id] = event.called
         return call
 
     def begin(self, call: Call, leg: Leg) -> None:
@@ -223,7 +235,8 @@ class Router:
         if extension is not None:
             call.caller_name = call.caller_name or extension.name
             call.language = extension.language or call.language
-        found = ex.settings.plan.resolve(call.called, permissions, self.calendar_state)
+        dialled = self._dialled.pop(call.id, call.called)
+        found = ex.settings.plan.resolve(dialled, permissions, self.calendar_state)
         if isinstance(found, Destination):
             ex.log(facts.Routed(call=call.id, destination=str(found), rule="internal number"))
             self.go(call, leg, str(found))

@@ -16,6 +16,7 @@ from pbx.testing.switch_node import SwitchNode
 SWITCH = "192.0.2.100"
 SETTINGS = {
     "locale": {"language": "en"},
+    "agents": {"7": {"name": "G", "pin": {"env": "PIN"}}},
     "extensions": {
         "1001": {"name": "A", "pickup_group": "desk", "ring_seconds": "30"},
         "1002": {"name": "B"},
@@ -210,3 +211,21 @@ def test_what_is_kept_of_a_calendar_is_dropped_with_it_and_told_when_it_cannot_b
     scene.switch.checkpoints["@calendar office"] = b"\xc1"
     scene.restart()
     assert "a calendar's switch cannot be read" in [note.text for note in scene.switch.notes]
+
+
+@pytest.mark.parametrize(("code", "kept"), [("*551*{}", "*551*xxxx"), ("*317*{}#", "*317*xxxx"), ("*551", "*551")])
+@pytest.mark.parametrize("pin", [PIN, "987654"])
+def test_no_record_holds_a_pin_that_was_dialled(code: str, kept: str, pin: str) -> None:
+    scene = Scene()
+    scene.press(code.format(pin))
+    assert scene.facts(facts.Offered)[-1].called == kept
+    assert not [record for record in scene.switch.records if f"*{pin}" in str(record)]
+    assert not [state for state in scene.switch.checkpoints.values() if pin.encode() in state]
+
+
+def test_a_pin_in_a_call_that_is_refused_is_in_no_record_either() -> None:
+    scene = Scene()
+    scene.switch.drain(scene.world.now)
+    scene.press(f"*551*{PIN}")
+    assert not [record for record in scene.switch.records if f"*{PIN}" in str(record)]
+    assert f"*{PIN}" not in str(scene.switch.notes)
