@@ -145,4 +145,4 @@ def judge_passport(
         raise StirFault(438, "the caller's number is not the one that was signed")
     if not {canonical(number) for number in called} & set(passport.called) - {""}:
         raise StirFault(438, "the called number is not the one that was signed")
-    chain.check(passport.signed, passport.signature, wall)
+    chain.check(passport.signed, passport.signature, passport.caller, wall)

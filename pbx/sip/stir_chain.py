@@ -13,6 +13,8 @@ from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.x509.oid import ExtensionOID
 
+from .stir_numbers import covers
+
 MAX_CERTIFICATES = 6
 MAX_PEM = 65_536
 TN_AUTHORIZATION = x509.ObjectIdentifier("1.3.6.1.5.5.7.1.26")
@@ -59,12 +61,15 @@ class Chain:
         self._between = list(certificates[1:])
         self._authorities = list(authorities)
 
-    def check(self, signed: bytes, signature: bytes, wall: float) -> None:
-        """Raise ``StirFault`` unless the certificate is believed at ``wall`` (437) and made ``signature`` (438)."""
+    def check(self, signed: bytes, signature: bytes, caller: str, wall: float) -> None:
+        """Raise ``StirFault`` unless the certificate speaks for ``caller`` at ``wall`` (437) and made ``signature``.
+
+        A wrong signature is 438. ``caller``: digits of E.164.
+        """
         moment = datetime.fromtimestamp(wall, UTC)
         try:
             self._check_leaf()
-            self._climb(moment)
+            self._climb(caller, moment)
         except (ValueError, TypeError, x509.ExtensionNotFound, x509.DuplicateExtension):
             # Extensions are only read when they are asked for.
             raise StirFault(437, "a certificate cannot be read") from None
@@ -88,10 +93,11 @@ class Chain:
         if not any(extension.oid == TN_AUTHORIZATION for extension in self._leaf.extensions):
             raise StirFault(437, "the certificate speaks for no telephone numbers")
 
-    def _climb(self, moment: datetime) -> None:
+    def _climb(self, caller: str, moment: datetime) -> None:
         current, between = self._leaf, list(self._between)
         for depth in range(MAX_CERTIFICATES):
             _check_valid(current, moment)
+            _check_numbers(current, caller)
             if current in self._authorities or any(_issued(current, root, depth, moment) for root in self._authorities):
                 return
             above = next((other for other in between if _issued(current, other, depth, moment)), None)
@@ -124,6 +130,13 @@ def _check_valid(certificate: x509.Certificate, moment: datetime) -> None:
         raise StirFault(437, "a certificate is not valid now")
     if any(extension.critical and extension.oid not in _KNOWN for extension in certificate.extensions):
         raise StirFault(437, "a certificate has a critical extension we do not know")
+
+
+def _check_numbers(certificate: x509.Certificate, caller: str) -> None:
+    """An authority that is given some numbers only can give no others on (RFC 8226 section 8)."""
+    for extension in certificate.extensions:
+        if extension.oid == TN_AUTHORIZATION and not covers(extension.value.public_bytes(), caller):
+            raise StirFault(437, "the certificate does not speak for the caller's number")
 
 
 def _extension(certificate: x509.Certificate, kind: type[_E]) -> _E | None:
