@@ -93,7 +93,7 @@ class RecordingNote(msgspec.Struct, kw_only=True):
 
 
 class Waited(msgspec.Struct, frozen=True, kw_only=True):
-    """The place a caller had in a queue when he left it unserved; a callback keeps it."""
+    """The place a caller had in a queue when he left it unserved; a callback keeps it, and the next queue."""
 
     queue: str
     since: float

@@ -42,6 +42,9 @@ class AgentControl:
         if not preferred and entry is not None and (last := self.last.find(call.caller, entry.last_agent)):
             preferred = (last,)
         owed = ex.callbacks.take_place(call.caller, session.queue)
+        if owed is None and call.waited is not None:
+            # From queue to queue by key, flow or transfer: who was not served yet has waited since then.
+            owed = call.waited.since
         item = acd.WorkItem(
             id=session.item,
             caller=call.caller,

@@ -212,7 +212,7 @@ class Queue(Session, kw_only=True):
         ex.pop(call, self, Result(kind="left", reason=reason, destination=destination))
 
     def _note_place(self, ex: Exchange, call: Call) -> None:
-        """Should he ask to be called back, he has waited since then."""
+        """Should he ask to be called back, or go to another queue, he has waited since then."""
         call.waited = Waited(
             queue=self.queue,
             since=self.since or ex.wall,

@@ -36,6 +36,7 @@ class Talk(Session, kw_only=True):
             ex.legs.establish(call.legs[leg], media_from=[call.legs[other] for other in self.legs if other != leg])
         call.talkers = list(self.legs)
         call.talked_at = call.talked_at or ex.wall
+        call.waited = None  # served: another queue is a new wait
         ex.log(facts.Bridged(call=call.id, legs=tuple(self.legs)))
         ex.touch(call)
         ex.recording.talk_started(call, self.legs, self.agent)
