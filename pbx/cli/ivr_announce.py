@@ -9,7 +9,9 @@ import click
 from pbx.cli.control import find_socket
 from pbx.cli.report import render
 from pbx.config.loader import examine
+from pbx.core.references import suggest
 from pbx.ivr import load_folder
+from pbx.ivr.loader import load_flows
 from pbx.ivr.outage import FILE, write_outage
 
 
@@ -32,11 +34,11 @@ def command(
         raise click.ClickException(f"the configuration in {config} has errors: see `tandem check`")
     flows = configuration.flows
     spoken = dict(text.partition("=")[::2] for text in texts)
-    if not off and (not spoken or not all(spoken.values())):
-        raise click.ClickException("say what callers are to hear: --text zh=… --text en=…")
     for name in names:
         if not (flows / name / "flow.yaml").is_file():
             raise click.ClickException(f"there is no flow {name} in {flows}")
+    if not off:
+        _check_texts(flows, names, spoken)
     before = {name: _read(flows / name / FILE) for name in names}
     for name in names:
         if off:
@@ -58,6 +60,21 @@ def command(
         context.invoke(reload, folder=config)
     else:
         click.echo("the server is not running here; it will find this when it starts")
+
+
+def _check_texts(folder: Path, names: tuple[str, ...], spoken: dict[str, str]) -> None:
+    """Refuse a text that no caller would hear; say which callers have none in their language."""
+    if not spoken or not all(spoken.values()):
+        raise click.ClickException("say what callers are to hear: --text zh=… --text en=…")
+    flows, _ = load_flows(folder)
+    for name in names:
+        languages = flows[name].languages if name in flows else tuple(spoken)
+        for tag in spoken:
+            if tag not in languages:
+                raise click.ClickException(f"the flow {name} does not speak {tag!r}: {suggest(tag, languages)}")
+        lacking = ", ".join(tag for tag in languages if tag not in spoken)
+        if lacking:
+            click.echo(f"{name}: warning: no text in {lacking}; their callers hear it in another language", err=True)
 
 
 def _read(file: Path) -> str | None:

@@ -84,6 +84,10 @@ def test_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert "系统故障" in file.read_text("utf-8")
     assert run(tmp_path, "main", "--text", "en={{ nope }}").exit_code == 1
     assert "系统故障" in file.read_text("utf-8"), "a wrong one does not replace the one in force"
+    wrong = run(tmp_path, "main", "--text", "zh=故障", "--text", "cn=故障")
+    assert wrong.exit_code == 1
+    assert "the flow main does not speak 'cn'" in wrong.output
+    assert "no text in en" in run(tmp_path, "main", "--text", "zh=故障").output
     assert run(tmp_path, "main", "survey", "--off").exit_code == 0
     assert not file.exists()
     assert run(tmp_path, "main").exit_code == 1
