@@ -9,7 +9,9 @@ import pytest
 
 from pbx.adapters.sip_udp import UdpEndpoint
 from pbx.adapters.transport import SipListener
-from pbx.sip.commands import Flow
+from pbx.sip.commands import Flow, Invite
+from pbx.sip.events import Transmit
+from tests.unit.sip.peer import OFFER, Peer
 
 from .sip_net import Recorder, UdpPeer, make_message
 
@@ -147,6 +149,32 @@ async def test_a_peer_that_does_not_listen_is_reported_at_once(host: str) -> Non
         alive.transport.sendto(make_message("back"), sip.transports.listener_address("main"))  # type: ignore[attr-defined]
         assert (await sip.next_packet())[0] == make_message("back")
         alive.transport.close()
+
+
+async def test_an_invite_goes_on_from_a_server_that_does_not_listen() -> None:
+    """Real sockets and the real stack, whose clock stands still: no retransmission, no timer has a part in it."""
+    async with Recorder(SipListener("main", "udp", "127.0.0.1", 0)) as sip:
+        nobody, closed = await open_peer()
+        nobody.transport.close()
+        await asyncio.sleep(0)
+        server, there = await open_peer()
+        peer = Peer()
+        invite = Invite(
+            leg="out",
+            uri="sip:100@carrier.example",
+            flow=Flow("udp", *closed, "main"),
+            alternatives=(Flow("udp", *there, "main"),),
+            from_uri="sip:1@192.0.2.2",
+            sdp=OFFER,
+        )
+        for output in peer.stack.command(invite, 1.0):
+            if isinstance(output, Transmit):
+                sip.transports.send(output.flow, output.data)
+        for output in peer.stack.flow_closed(await sip.next_closed(), 1.0):
+            if isinstance(output, Transmit):
+                sip.transports.send(output.flow, output.data)
+        assert (await server.read()).startswith(b"INVITE sip:100@carrier.example ")
+        server.transport.close()
 
 
 class FullSocket:
