@@ -8,6 +8,7 @@ import pytest
 
 from pbx.config.model import Configuration
 from pbx.cti import commands as cti
+from pbx.cti.actor import Actor
 from pbx.events import catalogue as facts
 from tests.sim.test_callbacks import SWITCH, Scene
 
@@ -67,3 +68,14 @@ def test_who_was_served_begins_anew() -> None:
     scene.ready("2")
     scene.world.run(5)
     assert "extension:1002" in {leg.device for leg in second.live()}
+
+
+def test_supervisors_take_nobody_out_of_queues_that_are_not_theirs() -> None:
+    scene = build()
+    first = call(scene, "100")
+    stranger = Actor(user="eve", role="supervisor", teams=("night",))
+    for command in (cti.MoveWorkItem(item=first.id, queue="other"), cti.PullWorkItem(item=first.id, agent="2")):
+        refused = scene.give(command, stranger)
+        assert isinstance(refused, cti.CommandRejected) and refused.code == "unknown_object"
+    item = scene.node.switch.exchange.acd.view_item(first.id, scene.world.now)
+    assert item is not None and item.queue == "q"

@@ -15,14 +15,23 @@ if TYPE_CHECKING:
 
 
 def _move_item(desk: Desk, actor: Actor, command: cti.MoveWorkItem) -> None:
+    _check_item(desk, actor, command.item)
     desk.check(desk.ex.agents.move(command.item, command.queue))
     desk.audit(actor, "item moved", f"item:{command.item}", command.queue)
 
 
 def _pull_item(desk: Desk, actor: Actor, command: cti.PullWorkItem) -> None:
+    _check_item(desk, actor, command.item)
     agent = desk.agent(actor, command.agent)
     desk.check(desk.ex.agents.pull(command.item, agent))
     desk.audit(actor, "item pulled", f"item:{command.item}", agent)
+
+
+def _check_item(desk: Desk, actor: Actor, item: str) -> None:
+    """Nobody takes callers out of queues that are not his."""
+    view = desk.ex.acd.view_item(item, desk.ex.now)
+    if view is None or view.queue not in _queues_of(desk, actor):
+        raise Refusal("unknown_object", f"no item {item}")
 
 
 def _queue_open(desk: Desk, actor: Actor, command: cti.SetQueueOpen) -> None:
