@@ -21,6 +21,12 @@ def collect_references(tree: Node, configuration: Configuration | None) -> Refer
         callback_queues=frozenset(
             name for name in _keys(tree, "queues") if _is_given(tree.find(("queues", name, "callback")))
         ),
+        queue_keys=frozenset(
+            (name, str(node.value))
+            for name in _keys(tree, "queues")
+            for key in _keys(tree, "queues", name, "keys")
+            if (node := tree.find(("queues", name, "keys", key))) is not None
+        ),
         extensions=_keys(tree, "extensions"),
         mailboxes=frozenset(
             number for number in _keys(tree, "extensions") if _is_given(tree.find(("extensions", number, "voicemail")))

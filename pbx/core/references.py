@@ -19,6 +19,8 @@ class References:
     queues: frozenset[str] = _NONE
     callback_queues: frozenset[str] = _NONE
     """Queues that take callbacks."""
+    queue_keys: frozenset[tuple[str, str]] = frozenset()
+    """Queue, and destination of a key pressed while waiting in it."""
     extensions: frozenset[str] = _NONE
     mailboxes: frozenset[str] = _NONE
     """Extensions with a voice mailbox, and shared mailboxes."""

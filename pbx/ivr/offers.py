@@ -17,11 +17,12 @@ def check_offers(flow: Flow, graph: Graph, known: References) -> Iterator[Proble
 
 
 def _check_callbacks(flow: Flow, graph: Graph, known: References) -> Iterator[Problem]:
+    by_key = {queue for queue, destination in known.queue_keys if destination == f"flow:{flow.name}"}
     waiting = [step for step in flow.steps.values() if step.verb.name == "queue"]
     for name, step in flow.steps.items():
         if step.verb.name != "callback":
             continue
-        queues = {_queue_of(step)} if step.options.queue.source else _left_for(name, waiting, graph)
+        queues = {_queue_of(step)} if step.options.queue.source else by_key | _left_for(name, waiting, graph)
         for queue in sorted((queues & known.queues) - known.callback_queues):
             yield step.mark.problem(
                 f"callers are offered a callback, and the queue {queue!r} takes none",

@@ -46,6 +46,15 @@ def test_callbacks(nodes: str, expected: list[tuple[int, str]], tmp_path: Path) 
     assert warnings_of(tmp_path, nodes, known) == expected
 
 
+def test_a_flow_behind_a_key_of_queues(tmp_path: Path) -> None:
+    known = References(
+        queues=frozenset({"silent", "kind", "other"}),
+        callback_queues=frozenset({"kind"}),
+        queue_keys=frozenset({("silent", "flow:tried"), ("kind", "flow:tried"), ("other", "flow:survey")}),
+    )
+    assert warnings_of(tmp_path, "a: [{callback: {}}, hangup]\n", known) == [(4, CALLBACK.format("silent"))]
+
+
 @pytest.mark.parametrize(
     ("recognisers", "mute"), [((), "en, zh"), (("en",), "zh"), (("en", "zh"), ""), (("zh-HK", "en"), "zh")]
 )
@@ -57,7 +66,9 @@ def test_speech(recognisers: tuple[str, ...], mute: str, tmp_path: Path) -> None
 
 
 def test_what_the_configuration_gives_is_known(tmp_path: Path) -> None:
-    (tmp_path / "queues.yaml").write_text("queues: {kind: {callback: {}}, silent: {}, plain: {callback: no}}\n")
+    queues = "queues: {kind: {callback: {}}, silent: {keys: {5: 'flow:x'}}, plain: {callback: no}}\n"
+    (tmp_path / "queues.yaml").write_text(queues)
     (tmp_path / "tandem.yaml").write_text("speech: {recognisers: {zh: {kind: http, url: 'http://127.0.0.1:9/'}}}\n")
     known = examine(tmp_path).references
     assert (known.callback_queues, known.recognisers) == (frozenset({"kind"}), frozenset({"zh"}))
+    assert known.queue_keys == {("silent", "flow:x")}
