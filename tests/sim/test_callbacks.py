@@ -50,6 +50,7 @@ class Scene:
                 },
                 "calendars": {"office": calendar},
                 "not_ready_reasons": reasons or {},
+                "dispositions": {"sold": {"title": "Sold"}},
                 "queues": {
                     "q": {
                         "number": "2001",
