@@ -81,7 +81,7 @@ class Extension(Model):
     codecs: Annotated[tuple[Codec, ...], Field(min_length=1)] = ("PCMA", "PCMU")
     """Codecs in order of preference."""
     srtp: Literal["off", "optional", "required"] = "optional"
-    """SRTP with keys in SDP; browsers always use DTLS."""
+    """SRTP with keys in SDP (RFC 4568); there is no DTLS-SRTP, so browsers cannot talk yet."""
     dtmf: Literal["rfc4733", "info", "inband"] = "rfc4733"
     """How digits travel."""
     caller_id: PhoneNumber | None = None
