@@ -12,6 +12,8 @@ ENGINE_SOURCES := setup.py $(shell find media -name '*.pyx' -o -name '*.pxd' -o 
 ENGINE := $(or $(TANDEM_ENGINE),release)
 # `make test PYTEST="-k ivr -x"` narrows a run.
 PYTEST ?=
+# Tests with real phones wait more than they work: more workers than cores.
+WORKERS ?= 4
 # Two makes in one tree (two terminals, say) take turns at installing.
 ALONE := mkdir -p build && exec 9>build/.lock && flock 9 &&
 
@@ -68,10 +70,10 @@ imports: dev ## who may import whom
 check: lint types imports
 
 test: apt check ## everything: system packages, gates, all tests
-	$(BIN)/pytest -n auto $(PYTEST)
+	$(BIN)/pytest -n $(WORKERS) $(PYTEST)
 
 quick: dev ## the tests alone, with what is installed
-	$(BIN)/pytest -n auto $(PYTEST)
+	$(BIN)/pytest -n $(WORKERS) $(PYTEST)
 
 sim: dev ## the whole switch in virtual time: a thousand calls for each of twenty seeds
 	TANDEM_SIM_CALLS=1000 $(BIN)/pytest -n auto --timeout 900 tests/sim/test_whole_switch.py

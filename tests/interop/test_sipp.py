@@ -4,6 +4,7 @@ SIPp as a registered agent, who speaks a tone of his own."""
 from __future__ import annotations
 
 import asyncio
+import ipaddress
 from pathlib import Path
 
 import pytest
@@ -41,6 +42,14 @@ async def sipp(scenario: str, site: Site, *options: str, transport: str = "u1") 
     )
 
 
+async def until_bound(address: str, port: int) -> None:
+    """Wait until somebody listens there for UDP: a call to a closed port fails at once (ICMP)."""
+    wanted = f" {int.from_bytes(ipaddress.ip_address(address).packed, 'little'):08X}:{port:04X} "
+    async with asyncio.timeout(15):
+        while wanted not in Path("/proc/net/udp").read_text("ascii"):  # noqa: ASYNC110, ASYNC240
+            await asyncio.sleep(0.02)
+
+
 @pytest.mark.parametrize("transport", ["udp", "tcp"])
 async def test_sipp_calls_an_extension(site: Site, transport: str) -> None:
     async with site.phone("lina", 1000, user="1001") as lina:
@@ -69,6 +78,7 @@ async def test_an_extension_calls_out_over_the_trunk(site: Site) -> None:
     async with site.phone("lina", 1000, user="1001") as lina:
         await site.register(lina, "1001")
         callee = await sipp("uas-ring-answer", site, "-p", str(trunk.port), "-mp", str(free_port(CARRIER)))
+        await until_bound(CARRIER, trunk.port)
         lina.do("call", uri=site.uri("923456789"))
         await lina.wait("state", state="EARLY")
         await lina.wait("state", state="CONFIRMED")
