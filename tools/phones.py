@@ -26,6 +26,20 @@ class PhoneFailed(Exception):
     """The phone did not do what was waited for; the text has everything it said."""
 
 
+async def end(process: asyncio.subprocess.Process, ask: Callable[[], None], reader: asyncio.Task[None]) -> None:
+    """End a phone's process: ``ask`` it, and where that is no use, kill it; then its ``reader``."""
+    with contextlib.suppress(ConnectionError, OSError):
+        ask()
+    try:
+        async with asyncio.timeout(5):
+            await process.wait()
+    except TimeoutError:
+        process.kill()
+        await process.wait()
+    reader.cancel()
+    await asyncio.gather(reader, return_exceptions=True)
+
+
 class Phone:
     """One telephone process. ``async with Phone(...) as phone``."""
 
@@ -61,16 +75,7 @@ class Phone:
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        with contextlib.suppress(ConnectionError, OSError):
-            self.do("quit")
-        try:
-            async with asyncio.timeout(5):
-                await self._process.wait()
-        except TimeoutError:
-            self._process.kill()
-            await self._process.wait()
-        self._reader.cancel()
-        await asyncio.gather(self._reader, return_exceptions=True)
+        await end(self._process, lambda: self.do("quit"), self._reader)
 
     async def _read(self) -> None:
         assert self._process.stdout is not None

@@ -30,6 +30,7 @@ from pbx.sip.stack import Stack
 
 if TYPE_CHECKING:
     from pbx.app.audio.announcer import Announcer
+    from pbx.app.audio.listening import Listening
     from pbx.app.audio.media import MediaControl
     from pbx.app.audio.recording import RecordingControl
     from pbx.app.audio.taking import Taking
@@ -48,6 +49,7 @@ if TYPE_CHECKING:
     from pbx.app.telephony.caller_proof import CallerProof
     from pbx.app.telephony.features import Features
     from pbx.app.telephony.legs import LegControl
+    from pbx.app.telephony.login_pin import LoginPin
     from pbx.app.telephony.router import Router
     from pbx.app.telephony.transfers import Transfers
     from pbx.app.voicemail.mailboxes import Voicemail
@@ -86,9 +88,11 @@ class Exchange:
     message_waiting: MessageWaiting
     watchers: Watchers
     taking: Taking
+    listening: Listening
     voicemail: Voicemail
     caller_proof: CallerProof
     calendar_switch: CalendarSwitch
+    login_pin: LoginPin
 
     def __init__(
         self, settings: Settings, stack: Stack, registrar: Registrar, acd: Acd, ids: IdSource, *, epoch: float, seq: int
@@ -122,7 +126,7 @@ class Exchange:
         self.find_trunk_others: Callable[[str], tuple[Flow, ...]] = lambda trunk: ()
         """Where else it can be reached when that server is silent, best first."""
         self.on_fact: Callable[[facts.AnyEvent], None] = lambda fact: None
-        """Hears every fact as it is stated; the limits on outside calls follow calls by it."""
+        """Hears every fact as it is stated: limits on outside calls and lamps follow by it."""
 
     # --- time and facts ---------------------------------------------------------------------------------------
 

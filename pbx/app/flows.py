@@ -11,7 +11,7 @@ import msgspec
 
 from media import protocol as media
 from pbx.app.audio.recording import MESSAGES
-from pbx.app.outputs import Fetch, Notify, Query, Recognise
+from pbx.app.outputs import Fetch, Notify, Query
 from pbx.app.sessions.dial import Dial
 from pbx.app.sessions.flow import FlowSession
 from pbx.app.sessions.queue import Queue
@@ -185,55 +185,10 @@ class FlowControl:
             self._ex.touch(call)
 
     def _listen(self, call: Call, session: FlowSession, output: ivr.Listen) -> None:
-        leg = call.legs[session.anchor]
-        if leg.configured is None:
-            self.later(call, session, ivr.Recognised(request=output.request, failure="the leg has no audio"))
-            return
-        session.listening = output
-        self._ex.media.send(
-            leg.gateway,
-            media.StartListening(
-                id=self._ex.media.next_id(),
-                leg=leg.id,
-                listening=f"{session.sid}/{output.request}",
-                pause_ms=int(output.pause * 1000),
-                max_ms=int(output.most * 1000),
-            ),
-        )
+        self._ex.listening.start(call, session, output)
 
     def _stop_listening(self, call: Call, session: FlowSession, output: ivr.StopListening) -> None:
-        leg = call.legs[session.anchor]
-        if session.listening is not None and session.listening.request == output.request:
-            session.listening = None
-            self._ex.media.send(
-                leg.gateway,
-                media.StopListening(
-                    id=self._ex.media.next_id(), leg=leg.id, listening=f"{session.sid}/{output.request}"
-                ),
-            )
-
-    def heard(self, call: Call, session: FlowSession, event: media.SpeechStarted | media.UtteranceHeard) -> None:
-        """Something was said on the leg of a flow that listens."""
-        asked = session.listening
-        if asked is None or event.listening != f"{session.sid}/{asked.request}":
-            return
-        if isinstance(event, media.SpeechStarted):
-            self.feed(call, session, ivr.SpeechStarted(request=asked.request))
-            return
-        session.listening = None
-        if not event.samples:
-            self.feed(call, session, ivr.Recognised(request=asked.request, confidence=0.0))
-            return
-        self._ex.out.append(
-            Recognise((call.id, asked.request), asked.language, asked.phrases, asked.digits, event.rate, event.samples)
-        )
-
-    def cannot_listen(self, call: Call, name: str, reason: str) -> None:
-        """The gateway refused to listen."""
-        sid, _, request = name.partition("/")
-        session = self._ex.find_session(call, sid)
-        if isinstance(session, FlowSession):
-            self.feed(call, session, ivr.Recognised(request=request, failure=reason))
+        self._ex.listening.stop(call, session, output.request)
 
     def _calendar(self, call: Call, session: FlowSession, output: ivr.CheckCalendar) -> None:
         state, holiday = self._ex.settings.calendar_state(output.calendar, self._ex.wall)

@@ -13,6 +13,7 @@ from media import protocol as media
 from pbx.acd import messages as acd_messages
 from pbx.acd.acd import Acd
 from pbx.app.audio.announcer import Announcer
+from pbx.app.audio.listening import Listening
 from pbx.app.audio.media import MediaControl
 from pbx.app.audio.recording import RecordingControl
 from pbx.app.audio.taking import Taking
@@ -20,7 +21,7 @@ from pbx.app.desk.desk import Desk
 from pbx.app.desk.supervision import Supervision
 from pbx.app.exchange import CallOver, Exchange
 from pbx.app.flows import FlowControl, FlowInput
-from pbx.app.lamps.message_waiting import MessageCounts, MessageWaiting
+from pbx.app.lamps.message_waiting import MessageWaiting
 from pbx.app.lamps.watchers import Watchers
 from pbx.app.outputs import AnyOutput
 from pbx.app.queueing.acd_config import make_acd_config
@@ -35,6 +36,7 @@ from pbx.app.telephony.calendar_switch import CalendarSwitch
 from pbx.app.telephony.caller_proof import CallerProof
 from pbx.app.telephony.features import Features
 from pbx.app.telephony.legs import LegControl
+from pbx.app.telephony.login_pin import LoginPin
 from pbx.app.telephony.router import Router
 from pbx.app.telephony.texts import Texts
 from pbx.app.telephony.toll import TollDesk
@@ -88,6 +90,7 @@ class Switch:
         ex.supervision = Supervision(ex)
         ex.features = Features(ex)
         ex.calendar_switch = CalendarSwitch(ex)
+        ex.login_pin = LoginPin(ex)
         ex.desk = Desk(ex)
         ex.recovery = Recovery(ex)
         ex.day = Day(ex)
@@ -108,6 +111,7 @@ class Switch:
 
         ex.on_fact = on_fact
         ex.taking = Taking(ex)
+        ex.listening = Listening(ex)
         ex.voicemail = Voicemail(ex, voicemail)
 
     # --- inputs -----------------------------------------------------------------------------------------------
@@ -151,11 +155,6 @@ class Switch:
     ) -> list[AnyOutput]:
         """What came of a flow's HTTP request or statement, or of what its caller said."""
         self._begin(now).flows.answer_request(call, event)
-        return self._settle()
-
-    def messages_waiting(self, mailbox: str, counts: MessageCounts, now: float) -> list[AnyOutput]:
-        """``mailbox`` (an extension's number) holds these messages now: its phones' lamps follow."""
-        self._begin(now).message_waiting.put(mailbox, counts)
         return self._settle()
 
     def certificate_fetched(self, url: str, pem: bytes, failure: str, now: float) -> list[AnyOutput]:
@@ -220,6 +219,7 @@ class Switch:
         self.toll.configure(settings.configuration)
         ex.voicemail.configure()
         ex.day.configure()
+        ex.alarms.configure()
         ex.hours.look()
         ex.flows.library = dict(flows)
         ex.watchers.configured()

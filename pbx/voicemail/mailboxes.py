@@ -7,11 +7,12 @@ moved and removed by the shell, which tells :meth:`Mailboxes.made` what came of 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Literal
 
 from msgspec.structs import replace
 
+from pbx.core.timers import Timers
 from pbx.voicemail.model import (
     Access,
     AnyOutput,
@@ -42,6 +43,10 @@ class Mailboxes:
     def __init__(self) -> None:
         self._rules: dict[str, Rules] = {}
         self._messages: dict[str, VoiceMessage] = {}
+        self._held: dict[str, dict[str, None]] = {}
+        """Messages by mailbox."""
+        self._ends: Timers[str] = Timers()
+        """When a message's time is over (wall clock)."""
         self._access: dict[str, Access] = {}
         self._trying: Counter[str] = Counter()
         """PINs that are being checked; they count as wrong until they are known to be right."""
@@ -53,10 +58,13 @@ class Mailboxes:
     def configure(self, rules: Mapping[str, Rules]) -> None:
         """These mailboxes there are from now on; messages of others are kept, and come back with their mailbox."""
         self._rules = dict(rules)
+        for message in self._messages.values():
+            self._put(message)
 
     def restore(self, messages: Iterable[VoiceMessage], accesses: Iterable[Access]) -> list[AnyOutput]:
         """At start: what was kept. Audio that was not in its place yet is made again."""
-        self._messages = {message.id: message for message in messages}
+        for message in messages:
+            self._put(message)
         self._access = {access.mailbox: access for access in accesses}
         out: list[AnyOutput] = [
             MakeAudio(message.id, message.sources, message.path)
@@ -72,12 +80,12 @@ class Mailboxes:
 
     def is_full(self, mailbox: str) -> bool:
         """Whether no further message fits in."""
-        kept = sum(message.mailbox == mailbox and message.state != "deleted" for message in self._messages.values())
+        kept = sum(message.state != "deleted" for message in self._list(mailbox))
         return kept >= self._rules[mailbox].max_messages
 
     def messages(self, mailbox: str) -> list[VoiceMessage]:
         """What can be listened to, the newest first; deleted ones are not among them."""
-        found = [m for m in self._messages.values() if m.mailbox == mailbox and m.ready and m.state != "deleted"]
+        found = [message for message in self._list(mailbox) if message.ready and message.state != "deleted"]
         return sorted(found, key=lambda message: (-message.at, message.id))
 
     def find(self, mailbox: str, message: str) -> VoiceMessage | None:
@@ -94,8 +102,8 @@ class Mailboxes:
 
     def counts(self, mailbox: str) -> Counts:
         new = old = urgent_new = urgent_old = 0
-        for message in self._messages.values():
-            if message.mailbox != mailbox or not message.ready or message.state == "deleted":
+        for message in self._list(mailbox):
+            if not message.ready or message.state == "deleted":
                 continue
             if message.state == "new":
                 new, urgent_new = new + 1, urgent_new + message.urgent
@@ -107,7 +115,7 @@ class Mailboxes:
 
     def deposit(self, message: VoiceMessage, *, recorded: bool) -> list[AnyOutput]:
         """A message was left. ``recorded``: its recording is complete; otherwise :meth:`recorded` tells so later."""
-        self._messages[message.id] = message
+        self._put(message)
         out: list[AnyOutput] = [KeepMessage(message)]
         return out + (self.recorded(message.id) if recorded else [])
 
@@ -118,7 +126,7 @@ class Mailboxes:
 
     def lost(self, message_id: str) -> list[AnyOutput]:
         """Nothing of a message's recording was kept."""
-        message = self._messages.pop(message_id, None)
+        message = self._take_out(message_id)
         return [DropMessage(message)] if message is not None else []
 
     def made(self, key: str, seconds: float, *, failed: bool) -> list[AnyOutput]:
@@ -131,7 +139,7 @@ class Mailboxes:
         if failed:
             return self.lost(key)
         message = replace(message, sources=(), ready=True, seconds=round(seconds, 1))
-        self._messages[key] = message
+        self._put(message)
         return [KeepMessage(message), Arrived(message), self._waiting(message.mailbox)]
 
     def change(self, mailbox: str, message_id: str, change: Change, wall: float) -> list[AnyOutput]:
@@ -150,7 +158,7 @@ class Mailboxes:
             changed = replace(message, state=change)
         if changed == message:
             return []
-        self._messages[message_id] = changed
+        self._put(changed)
         return [KeepMessage(changed), self._waiting(mailbox)]
 
     def forward(
@@ -213,8 +221,7 @@ class Mailboxes:
         if mailbox not in self._rules:
             return "unknown"
         access, rules = self._read(mailbox), self._rules[mailbox]
-        tries = 0 if access.locked_until and access.locked_until <= wall else access.wrong
-        if access.locked_until > wall or tries + self._trying[mailbox] >= rules.max_wrong_pins:
+        if access.is_locked(wall) or access.tries(wall) + self._trying[mailbox] >= rules.max_wrong_pins:
             return "locked"
         self._trying[mailbox] += 1
         return "ask"
@@ -227,39 +234,29 @@ class Mailboxes:
         if mailbox not in self._rules:
             return []
         before, rules = self._read(mailbox), self._rules[mailbox]
-        if before.locked_until and before.locked_until <= wall:
-            before = replace(before, wrong=0, locked_until=0.0)
-        if fits:
-            after = replace(before, wrong=0, locked_until=0.0)
-        else:
-            wrong = before.wrong + 1
-            after = replace(
-                before, wrong=wrong, locked_until=wall + rules.lock_s if wrong >= rules.max_wrong_pins else 0.0
-            )
-        return [self._keep(after)] if after != self._read(mailbox) else []
+        after = before.after(fits, wall, rules.max_wrong_pins, rules.lock_s)
+        return [self._keep(after)] if after != before else []
 
     # --- time -------------------------------------------------------------------------------------------------
 
     def next_due(self) -> float | None:
         """When :meth:`expire` has something to do."""
-        return min((due for m in self._messages.values() if (due := self._ends(m)) is not None), default=None)
+        return self._ends.next()
 
     def expire(self, wall: float) -> list[AnyOutput]:
         """Messages whose time is over, deleted or kept, go for good."""
         out: list[AnyOutput] = []
         touched: dict[str, None] = {}
-        for message in list(self._messages.values()):
-            due = self._ends(message)
-            if due is None or due > wall:
-                continue
-            del self._messages[message.id]
+        while (name := self._ends.pop(wall)) is not None:
+            message = self._take_out(name)
+            assert message is not None
             out.append(DropMessage(message))
             if message.state != "deleted":
                 out.append(Expired(message))
                 touched[message.mailbox] = None
         return out + [self._waiting(mailbox) for mailbox in touched]
 
-    def _ends(self, message: VoiceMessage) -> float | None:
+    def _end_of(self, message: VoiceMessage) -> float | None:
         if message.state == "deleted":
             return message.deleted_at + UNDELETE_S
         rules = self._rules.get(message.mailbox)
@@ -268,6 +265,25 @@ class Mailboxes:
         return message.at + rules.retention_s
 
     # --- inside -----------------------------------------------------------------------------------------------
+
+    def _list(self, mailbox: str) -> Iterator[VoiceMessage]:
+        return (self._messages[name] for name in self._held.get(mailbox, ()))
+
+    def _put(self, message: VoiceMessage) -> None:
+        self._messages[message.id] = message
+        self._held.setdefault(message.mailbox, {})[message.id] = None
+        end = self._end_of(message)
+        if end is None:
+            self._ends.cancel(message.id)
+        else:
+            self._ends.set(message.id, end)
+
+    def _take_out(self, name: str) -> VoiceMessage | None:
+        message = self._messages.pop(name, None)
+        if message is not None:
+            del self._held[message.mailbox][name]
+            self._ends.cancel(name)
+        return message
 
     def _read(self, mailbox: str) -> Access:
         return self._access.get(mailbox) or Access(mailbox=mailbox)

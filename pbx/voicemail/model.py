@@ -6,6 +6,8 @@ from typing import Literal
 
 import msgspec
 
+from pbx.core.lockout import Lockout
+
 State = Literal["new", "heard", "saved", "deleted"]
 Change = Literal["heard", "saved", "deleted", "restored"]
 
@@ -48,7 +50,7 @@ class VoiceMessage(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
     """Number of the mailbox it was forwarded from."""
 
 
-class Access(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+class Access(Lockout, frozen=True, kw_only=True, omit_defaults=True):
     """What the owner of a mailbox chose, and who tried to get in."""
 
     mailbox: str
@@ -56,9 +58,6 @@ class Access(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Salted; empty: the PIN of the configuration, if there is one."""
     greeting: str = ""
     """Path of the greeting recorded by phone, below the voicemail folder."""
-    wrong: int = 0
-    """Wrong PINs since the last right one."""
-    locked_until: float = 0.0
 
     def __repr__(self) -> str:
         return f"Access(mailbox={self.mailbox!r}, wrong={self.wrong}, locked_until={self.locked_until})"

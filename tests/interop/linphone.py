@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import os
 import shutil
 from pathlib import Path
 
-from tools.phones import write_tone
+from tools.phones import end, write_tone
 
 LIMIT = 15.0
 
@@ -72,16 +71,7 @@ class Linphone:
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        with contextlib.suppress(ConnectionError, OSError):
-            self.do("quit")
-        try:
-            async with asyncio.timeout(5):
-                await self._process.wait()
-        except TimeoutError:
-            self._process.kill()
-            await self._process.wait()
-        self._reader.cancel()
-        await asyncio.gather(self._reader, return_exceptions=True)
+        await end(self._process, lambda: self.do("quit"), self._reader)
 
     async def _read(self) -> None:
         assert self._process.stdout is not None

@@ -7,10 +7,10 @@ from xml.etree import ElementTree
 
 import pytest
 
-from pbx.app.lamps.message_waiting import MessageCounts
 from pbx.cti import commands as cti
 from pbx.events import catalogue as facts
 from pbx.sip.commands import Flow
+from pbx.voicemail.model import Counts
 from tests.sim.lamp import Lamp
 from tests.sim.test_desk_commands import LINA, ONE
 from tests.sim.test_recovery import Restarting
@@ -39,7 +39,7 @@ class Lit(Restarting):
 
     def count(self, mailbox: str, **counts: int) -> None:
         switch = self.node.switch
-        outputs = switch.messages_waiting(mailbox, MessageCounts(**counts), self.world.now)
+        outputs = switch.do(lambda ex: ex.message_waiting.put(mailbox, Counts(**counts)), self.world.now)
         self.node._take(outputs, self.world.now)
         self.world.post(SWITCH, self.node._drain())
         self.world.run(1)

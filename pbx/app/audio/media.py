@@ -8,7 +8,6 @@ import msgspec
 
 from media import protocol as media
 from pbx.app.outputs import ToGateway
-from pbx.app.sessions.flow import FlowSession
 from pbx.call.audio import wanted_background, wanted_matrix
 from pbx.call.model import Call, Leg
 from pbx.events import catalogue as facts
@@ -155,7 +154,7 @@ class MediaControl:
             )
             self.happened("", finished)
         elif isinstance(command, media.StartListening) and found:
-            ex.flows.cannot_listen(found[0], command.listening, reply.reason)
+            ex.listening.refused(found[0], command.listening, reply.reason)
         elif isinstance(command, media.StartRecording):
             ex.recording.failed(command.recording, reply.reason, kept=False)
 
@@ -188,9 +187,7 @@ class MediaControl:
         elif isinstance(event, media.PlayFinished):
             self._play_finished(event, call, leg)
         elif isinstance(event, media.SpeechStarted | media.UtteranceHeard):
-            session = ex.find_session(call, event.listening.partition("/")[0])
-            if isinstance(session, FlowSession):
-                ex.flows.heard(call, session, event)
+            ex.listening.heard(call, event)
         elif isinstance(event, media.TalkStarted | media.TalkStopped):
             ex.taking.talk(call, leg, isinstance(event, media.TalkStarted))
         elif isinstance(event, media.MediaTimeout):

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from pbx.app.lamps.message_waiting import MessageCounts
-from pbx.app.sessions.parked import Parked
 from pbx.call.model import Call, Leg, LegState
 from pbx.sip.dialog_info import DialogState, WatchedDialog
 from pbx.sip.pidf import Activity, Presence
+from pbx.voicemail.model import Counts
 
 if TYPE_CHECKING:
     from pbx.app.exchange import Exchange
 
-Told = tuple[WatchedDialog, ...] | Presence | MessageCounts
+Told = tuple[WatchedDialog, ...] | Presence | Counts
 """The state of something watched, by its event package: dialog, presence, message-summary."""
 Seen = tuple[Told, tuple[str, ...]]
 """A state, and what it depends on."""
@@ -99,20 +98,19 @@ class Lamps:
 
     def _see_slot(self, slot: str, host: str) -> tuple[WatchedDialog, ...]:
         """A parking slot is a phone that talks to who waits in it."""
-        for name, sessions in self._ex.sessions.items():
-            for session in sessions:
-                if isinstance(session, Parked) and session.slot == slot:
-                    call = self._ex.calls[name]
-                    return (
-                        WatchedDialog(
-                            id=session.anchor,
-                            state="confirmed",
-                            direction="recipient",
-                            remote=f"sip:{call.caller}@{host}" if call.caller else "",
-                            remote_name=call.caller_name,
-                        ),
-                    )
-        return ()
+        found = self._ex.features.parked().get(slot)
+        if found is None:
+            return ()
+        call, session = found
+        return (
+            WatchedDialog(
+                id=session.anchor,
+                state="confirmed",
+                direction="recipient",
+                remote=f"sip:{call.caller}@{host}" if call.caller else "",
+                remote_name=call.caller_name,
+            ),
+        )
 
     # --- presence ---------------------------------------------------------------------------------------------
 

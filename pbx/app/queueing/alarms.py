@@ -31,10 +31,15 @@ class Alarms:
         self._raised: dict[str, dict[Threshold, float]] = {}
         """Queue and threshold to its limit."""
         self._due = 0.0
+        self.configure()
+
+    def configure(self) -> None:
+        """Take the thresholds of the configuration in force."""
+        queues = self._ex.settings.configuration.queues
+        self._watched = [name for name, queue in queues.items() if queue.alarms.model_fields_set]
 
     def next_deadline(self) -> Deadline | None:
-        queues = self._ex.settings.configuration.queues.values()
-        if self._raised or any(queue.alarms.model_fields_set for queue in queues):
+        if self._raised or self._watched:
             return Deadline(max(self._due, self._ex.now), "queue alarms")
         return None
 
@@ -45,7 +50,7 @@ class Alarms:
         self._due = now + LOOK_S
         found = {
             (queue, threshold): (value, limit, crossed)
-            for queue in self._ex.settings.configuration.queues
+            for queue in self._watched
             for threshold, value, limit, crossed in self._measure(queue)
         }
         before = {(queue, name): limit for queue, limits in self._raised.items() for name, limit in limits.items()}
@@ -66,8 +71,6 @@ class Alarms:
     def _measure(self, queue: str) -> Iterator[tuple[Threshold, float, float, bool]]:
         """Of each threshold its value and limit, and whether it is crossed."""
         alarms = self._ex.settings.configuration.queues[queue].alarms
-        if not alarms.model_fields_set:
-            return
         view = self._ex.acd.view_queue(queue, self._ex.now)
         if alarms.waiting is not None:
             waiting = view.waiting - view.callbacks

@@ -79,6 +79,8 @@ class Callbacks:
     def __init__(self, ex: Exchange) -> None:
         self._ex = ex
         self.kept: dict[str, Kept] = {}
+        self._asked: dict[str, list[str]] = {}
+        """Callbacks of calls that still run, by call."""
         self._calls: dict[str, str] = {}
         """The call that serves a callback's item now."""
         self._failures: dict[str, str] = {}
@@ -130,6 +132,7 @@ class Callbacks:
             agents=waited.agents,
         )
         self._write(kept)
+        self._asked.setdefault(call.id, []).append(kept.id)
         ex.log(
             facts.CallbackRegistered(
                 call=call.id,
@@ -143,8 +146,9 @@ class Callbacks:
 
     def call_cleared(self, call: Call) -> None:
         """Who asked to be called has hung up: from now on his turn may come."""
-        for kept in list(self.kept.values()):
-            if kept.call == call.id and not kept.entered:
+        for name in self._asked.pop(call.id, ()):
+            kept = self.kept.get(name)
+            if kept is not None and not kept.entered:
                 self._enter(kept)
         for item in [item for item, name in self._calls.items() if name == call.id]:
             del self._calls[item]
@@ -456,6 +460,8 @@ class Callbacks:
                     self._ex.note("error", "a callback cannot be read", callback=key[len(KEY) :], error=str(error))
                     continue
                 self.kept[entry.id] = entry
+                if not entry.entered:
+                    self._asked.setdefault(entry.call, []).append(entry.id)
                 self._due = self._ex.now
 
     def resume(self) -> None:
@@ -470,6 +476,7 @@ class Callbacks:
             lost = kept.entered and ex.acd.view_item(kept.id, ex.now) is None
             if lost or (not kept.entered and kept.call not in ex.calls):
                 # The ACD had not been written down since it entered, or nobody saw the first call end.
+                self._asked.pop(kept.call, None)
                 self._enter(kept)
 
 

@@ -19,6 +19,7 @@ class Day:
 
     def configure(self) -> None:
         """The time zone may be another; what was counted goes on until the next midnight there."""
+        self.expire(self._ex.now)
         self._begin()
 
     def expire(self, now: float) -> None:

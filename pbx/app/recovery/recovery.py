@@ -134,11 +134,13 @@ class Recovery:
         ex.agents.last.restore(kept)
         ex.features.take_over(kept)
         ex.calendar_switch.take_over(kept)
+        ex.login_pin.take_over(kept)
         ex.alarms.take_over(kept)
         ex.watchers.take_over(kept)
         for entry in calls:
             self._restore_call(entry)
         if calls:
+            # Where none came back, the folds end them all by the fact above.
             for name in known:
                 if name not in ex.calls and name not in kept:
                     ex.log(facts.CallCleared(call=name, outcome="indeterminate", reason="server_restarted"))

@@ -9,6 +9,7 @@ import msgspec
 
 from pbx.app.outputs import Checkpoint
 from pbx.config.calendars import Calendar
+from pbx.core.lockout import Lockout
 from pbx.events import catalogue as facts
 
 if TYPE_CHECKING:
@@ -19,12 +20,10 @@ KEY = "@calendar "
 State = Literal["open", "closed", "holiday", "auto"]
 
 
-class Hand(msgspec.Struct, frozen=True):
-    """What hands did to a calendar; ``wrong``: PINs in a row, ``locked_until``: wall clock."""
+class Hand(Lockout, frozen=True, kw_only=True):
+    """What hands did to a calendar."""
 
     state: State = "auto"
-    wrong: int = 0
-    locked_until: float = 0.0
 
 
 _UNTOUCHED = Hand()
@@ -61,19 +60,15 @@ class CalendarSwitch:
         if calendar.pin is None or not pin:
             return False
         ex = self._ex
-        hand = self._read(calendar.name)
-        if hand.locked_until > ex.wall:
+        before = self._read(calendar.name)
+        if before.is_locked(ex.wall):
             return False
-        if ex.same_secret(pin, ex.settings.reveal(calendar.pin)):
-            self._keep(calendar.name, Hand(hand.state))
-            return True
-        wrong = 1 if hand.locked_until else hand.wrong + 1
-        locked = wrong >= calendar.pin_attempts
-        until = ex.wall + calendar.pin_lock if locked else 0.0
-        self._keep(calendar.name, Hand(hand.state, wrong, until))
-        if locked:
-            self._audit(calendar.name, user, "calendar switch locked", f"{wrong} wrong PINs")
-        return False
+        fits = ex.same_secret(pin, ex.settings.reveal(calendar.pin))
+        after = before.after(fits, ex.wall, calendar.pin_attempts, calendar.pin_lock)
+        self._keep(calendar.name, after)
+        if after.locked_until:
+            self._audit(calendar.name, user, "calendar switch locked", f"{after.wrong} wrong PINs")
+        return fits
 
     def _audit(self, calendar: str, user: str, action: str, detail: str) -> None:
         self._ex.log(facts.AuditEntry(user=user, action=action, object=f"calendar:{calendar}", detail=detail))

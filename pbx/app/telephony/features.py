@@ -102,7 +102,7 @@ class Features:
 
     def _plan_parking(self, call: Call, slot: str, anchor: Leg, by: str) -> Plan | None:
         """Park the anchor in ``slot``, in any free one where it is empty, or fetch who waits there."""
-        parked = self._parked()
+        parked = self.parked()
         free = [number for number in self._ex.settings.configuration.routes.parking.slots if number not in parked]
         if slot in parked:
             if anchor.id not in call.talkers:
@@ -113,7 +113,7 @@ class Features:
         device = by if by.startswith("extension:") else ""
         return Plan(Parked(call=call.id, anchor=anchor.id, slot=slot or free[0], parked_by=device), False)
 
-    def _parked(self) -> dict[str, tuple[Call, Parked]]:
+    def parked(self) -> dict[str, tuple[Call, Parked]]:
         """Who waits in which slot."""
         found: dict[str, tuple[Call, Parked]] = {}
         for call_id, sessions in self._ex.sessions.items():
@@ -200,16 +200,10 @@ class Features:
         own = self._ex.settings.agents_by_extension.get(extension, "")
         agent, _, pin = argument.partition("*")
         agent = agent or own
-        if not agent or (agent != own and not self._pin_fits(agent, pin)):
+        if not agent or (agent != own and not self._ex.login_pin.fits(agent, pin, leg.device)):
             return None
         refused = self._ex.agents.log_on(agent, leg.device, ready=True)
         return self._done(call, refused, "logged_on")
-
-    def _pin_fits(self, agent: str, pin: str) -> bool:
-        entry = self._ex.settings.configuration.agents.get(agent)
-        if entry is None or entry.pin is None or not pin:
-            return False
-        return self._ex.same_secret(pin, self._ex.settings.reveal(entry.pin))
 
     def _logout(self, call: Call, leg: Leg, extension: str, argument: str) -> tuple[PlayItem, ...] | None:
         return self._done(call, self._ex.agents.log_off(self._agent_at(extension)), "logged_off")

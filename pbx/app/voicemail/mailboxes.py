@@ -9,7 +9,6 @@ from zoneinfo import ZoneInfo
 
 import msgspec
 
-from pbx.app.lamps.message_waiting import MessageCounts
 from pbx.app.outputs import CheckPin, HashPin, KeepVoicemail, MakeMessageAudio, Notify, RemoveMessageAudio
 from pbx.app.sessions.flow import FlowSession
 from pbx.app.voicemail.destination import Box, find_box, list_boxes
@@ -290,11 +289,7 @@ class Voicemail:
         self._ex.out.append(MakeMessageAudio(output.key, sources, f"{self._folder}/{output.path}"))
 
     def _waiting(self, output: model.Waiting) -> None:
-        counts = output.counts
-        self._ex.message_waiting.put(
-            output.mailbox,
-            MessageCounts(new=counts.new, old=counts.old, urgent_new=counts.urgent_new, urgent_old=counts.urgent_old),
-        )
+        self._ex.message_waiting.put(output.mailbox, output.counts)
 
     def _arrived(self, output: model.Arrived) -> None:
         """Tell the owner by e-mail, where he wants that."""

@@ -200,6 +200,27 @@ def test_wrong_pins_lock_the_switch_for_a_while_and_over_a_restart() -> None:
     assert scene.press(f"*551*{PIN}") == "closed", "tries are counted anew"
 
 
+def test_wrong_login_pins_lock_the_agent_for_a_while_and_over_a_restart() -> None:
+    scene = Scene()
+
+    def log_in(pin: str) -> bool:
+        scene.dial("1002", f"*317*{pin}")
+        scene.world.run(10)
+        return bool(scene.switch.switch.exchange.acd.view_agent("7").device)
+
+    for _ in range(4):
+        assert not log_in("1111")
+    assert log_in(PIN), "four wrong PINs are forgiven"
+    scene.dial("1002", "*32")
+    scene.world.run(10)
+    assert not any(log_in(f"{number}{number}") for number in range(11, 16)) and not log_in(PIN)
+    assert [event.action for event in scene.facts(facts.AuditEntry)] == ["login locked"]
+    scene.restart()
+    assert not log_in(PIN), "still locked"
+    scene.world.run(900)
+    assert log_in(PIN)
+
+
 def test_what_is_kept_of_a_calendar_is_dropped_with_it_and_told_when_it_cannot_be_read() -> None:
     scene = Scene()
     scene.press(f"*551*{PIN}")
