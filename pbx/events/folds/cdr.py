@@ -33,7 +33,7 @@ class State(msgspec.Struct):
     ended: dict[str, float] = {}
     """Calls that ended, and since when there is nothing new about them; in order of time."""
     items: dict[str, str] = {}
-    """Call by work item: one that entered a queue again, and a callback, have another id than their call."""
+    """Call by work item, of the few whose id is not their call's: calls that entered a queue again, and callbacks."""
     wrapping: dict[str, tuple[str, int, float]] = {}
     """Agents in after-call work: call, number of the talk, since when."""
 
@@ -221,7 +221,8 @@ class CdrFold:
 
     def _on_agent_offered(self, at: float, event: e.AgentOffered) -> None:
         call = self._find(event.call)
-        self._state.items[event.item] = event.call
+        if event.item != event.call:
+            self._state.items[event.item] = event.call
         call.offers.append(OfferDetail(event.offer, event.agent, event.queue, at))
 
     def _on_offer_ended(self, at: float, event: e.OfferEnded) -> None:
@@ -351,7 +352,8 @@ class CdrFold:
             elif (detail.ended_at or 0.0) < now - ABANDONED_S or not self._is_open(detail):
                 del state.ended[call]
                 del state.calls[call]
-                state.items = {item: name for item, name in state.items.items() if name != call}
+                for item in [item for item, name in state.items.items() if name == call]:
+                    del state.items[item]
             else:
                 # Something is open: look again later, not at every record.
                 del state.ended[call]
