@@ -139,7 +139,7 @@ class Acd:
 
     def callback_reached(self, item: str, now: float) -> list[AnyOutput]:
         """The customer of an accepted or offered callback is on the line: from now on it is an item like any other."""
-        callbacks.reach(self.floor, item)
+        callbacks.reach(self.floor, item, now)
         return self._finish(now)
 
     def callback_failed(self, item: str, now: float) -> list[AnyOutput]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from msgspec.structs import replace
+
 from .agents import settle
 from .entering import leave, rank_place
 from .floor import Floor, make_plan, put_item, schedule_item, take_item
@@ -24,16 +26,27 @@ def set_calling(floor: Floor, queue: Queue, allowed: bool) -> None:
         elif allowed and item.state == "deferred" and item.resume_at is None:
             put_item(item)
             floor.unmatched.append(item)
+        else:
+            continue
+        schedule_item(floor, item)
 
 
-def reach(floor: Floor, item_id: str) -> None:
-    """The customer is on the line: nothing that happens from now on makes it a callback again."""
+def reach(floor: Floor, item_id: str, now: float) -> None:
+    """The customer is on the line: nothing that happens from now on makes it a callback again. Where nobody is there to
+    serve him, he is not kept waiting for longer than any caller."""
     item = _find(floor, item_id)
     if item is None:
         _reject(floor, "callback_reached", item_id)
         return
+    # Also for the queues it may overflow or be moved to: they take a callback whatever their state.
+    item.work = replace(item.work, callback="")
     item.callback = ""
     item.expires_at = None
+    if item.state == "waiting":
+        schedule_item(floor, item)
+    queue = item.queue
+    if queue.empty_since is not None and ("queue", queue.name) not in floor.timers:
+        floor.timers.set(("queue", queue.name), now + queue.config.stay_grace_s)
 
 
 def fail(floor: Floor, item_id: str, now: float) -> None:

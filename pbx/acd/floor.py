@@ -377,13 +377,15 @@ def take_item(item: Item) -> None:
 
 
 def schedule_item(floor: Floor, item: Item) -> None:
-    """Set the item's one timer to the first of its deadlines."""
+    """Set the item's one timer to the first of its deadlines. A preference ends for who waits: a deferred item has none
+    that could end before it waits again."""
     at = item.leave_at
+    prefer_until = item.prefer_until if item.state != "deferred" else None
     steps = item.plan.steps
     if item.step + 1 < len(steps):
         widen_at = item.joined_at + steps[item.step + 1][0]
         at = widen_at if at is None else min(at, widen_at)
-    for other in (item.announce_at, item.prefer_until, item.expires_at, item.resume_at):
+    for other in (item.announce_at, prefer_until, item.expires_at, item.resume_at):
         if other is not None:
             at = other if at is None else min(at, other)
     if at is None:

@@ -161,9 +161,10 @@ def _check_timers(floor: Floor) -> Iterator[str]:
     for item in floor.items.values():
         if item.state == "offered":
             continue
+        prefer_until = None if item.state == "deferred" else item.prefer_until
         deadlines = [
             at
-            for at in (item.announce_at, item.prefer_until, item.leave_at, item.expires_at, item.resume_at)
+            for at in (item.announce_at, prefer_until, item.leave_at, item.expires_at, item.resume_at)
             if at is not None
         ]
         if item.step + 1 < len(item.plan.steps):

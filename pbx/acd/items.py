@@ -69,7 +69,7 @@ def expire_item(floor: Floor, item: Item, now: float) -> None:
         put_item(item)
         floor.unmatched.append(item)
     _widen(floor, item, now)
-    if item.prefer_until is not None and item.prefer_until <= now:
+    if item.prefer_until is not None and item.prefer_until <= now and item.state != "deferred":
         floor.unmatched.append(item)
         item.prefer_until = now
     if item.announce_at is not None and item.announce_at <= now:

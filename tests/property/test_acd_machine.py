@@ -139,6 +139,7 @@ class AcdMachine(RuleBasedStateMachine):
         self.entries: dict[str, str] = {}
         self.ended: Counter[str] = Counter()
         self.offers: dict[str, Offer] = {}
+        self.stalled = False
         self.states = dict.fromkeys(AGENTS, "logged_off")
         self.served: dict[str, str] = {}
         self.waiting: dict[str, str] = {}
@@ -147,6 +148,7 @@ class AcdMachine(RuleBasedStateMachine):
 
     def take(self, outputs: list[AnyOutput]) -> None:
         self.matched = True
+        returned = {output.item for output in outputs if isinstance(output, OfferWithdrawn)}
         for output in outputs:
             match output:
                 case Queued():
@@ -157,7 +159,7 @@ class AcdMachine(RuleBasedStateMachine):
                     assert output.item in self.waiting
                     assert self.states[output.agent] == "ringing"
                     self.offers[output.offer] = output
-                    self.check_fairness(output)
+                    self.check_fairness(output, returned)
                 case OfferWithdrawn():
                     if output.agent:
                         del self.offers[output.offer]
@@ -187,15 +189,19 @@ class AcdMachine(RuleBasedStateMachine):
                 case _:
                     pass
 
-    def check_fairness(self, offer: Offer) -> None:
-        """Nobody is offered who came 3 * fairness_s after one whom the agent could have taken (docs/acd.md)."""
+    def check_fairness(self, offer: Offer, returned: set[str]) -> None:
+        """Nobody is offered who came 3 * fairness_s after one whom the agent could have taken (docs/acd.md). Looked at
+        when the input is worked off: who was offered elsewhere before (``returned``), or widens just now, was not yet
+        to be had."""
         floor = self.acd.floor
         offered, agent = floor.items.get(offer.item), floor.agents[offer.agent]
-        if offered is None or offer.why.trigger == "pull":
+        if offered is None or offer.why.trigger == "pull" or self.stalled:
             return
         for item in floor.items.values():
             seat = agent.seats.get(item.queue.name)
             if item.state != "waiting" or seat is None or item.queue.channel != offered.queue.channel:
+                continue
+            if item.id in returned or item.joined_at + item.plan.steps[item.step][0] == self.now:
                 continue
             if item.plan.steps[item.step][1].fit(seat.group) is not None:
                 assert offered.entered_at - item.entered_at <= 3 * self.config.fairness_s
@@ -370,7 +376,23 @@ class AcdMachine(RuleBasedStateMachine):
 
     @rule(seconds=st.sampled_from([0.0, 0.5, 3.0, 10.0, 45.0, 400.0]))
     def wait(self, seconds: float) -> None:
+        end = self.now + seconds
+        while (deadline := self.acd.next_deadline()) is not None and deadline.at <= end:
+            self.now = max(self.now, deadline.at)
+            self.expire()
+        self.now = end
+        self.expire()
+
+    @rule(seconds=st.sampled_from([3.0, 45.0, 400.0]))
+    def stall(self, seconds: float) -> None:
+        """The server stands still: what would have happened one after the other happens all at once, and is fair only
+        among what is left of it at the end."""
         self.now += seconds
+        self.stalled = True
+        self.expire()
+        self.stalled = False
+
+    def expire(self) -> None:
         self.take(self.acd.expire(self.now))
         deadline = self.acd.next_deadline()
         assert deadline is None or deadline.at > self.now

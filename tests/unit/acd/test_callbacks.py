@@ -157,6 +157,74 @@ def test_nobody_is_called_outside_the_hours(centre: Centre) -> None:
     assert centre.rejected == "unknown_queue"
 
 
+@pytest.mark.timeout(20)
+@pytest.mark.parametrize("preferred_s", [0.0, 5.0])
+def test_a_callback_that_prefers_an_agent_waits_for_its_hours(preferred_s: float) -> None:
+    queue = make_queue(callback=RULES, strategy="longest_idle")
+    centre = Centre(queue, agents=(make_agent("bob"), make_agent("ann")))
+    for agent in ("bob", "ann"):
+        centre.do("busy", agent, f"leg-{agent}")
+    centre.do("set_calling", "support", False)
+    centre.call("c1", callback="+861", preferred_agents=("ann",), preferred_s=preferred_s)
+    assert not centre.find(Offer)
+    centre.wait(30.0)
+    centre.do("set_calling", "support", True)
+    centre.do("finished", "bob", "leg-bob")
+    assert centre.offered == [("bob", "c1")], "the time for which ann was preferred is over"
+
+
+@pytest.mark.timeout(20)
+def test_a_preference_that_runs_out_after_the_hours_holds_nothing_up() -> None:
+    centre = Centre(make_queue(callback=RULES), agents=(make_agent("bob"), make_agent("ann")))
+    for agent in ("bob", "ann"):
+        centre.do("busy", agent, f"leg-{agent}")
+    centre.call("c1", callback="+861", preferred_agents=("ann",), preferred_s=5.0)
+    centre.do("set_calling", "support", False)
+    centre.do("set_calling", "support", True)
+    centre.do("finished", "bob", "leg-bob")
+    assert not centre.offered, "ann is still preferred"
+    centre.do("set_calling", "support", False)
+    centre.wait(30.0)
+    centre.do("set_calling", "support", True)
+    assert centre.offered == [("bob", "c1")]
+
+
+def test_a_customer_on_the_line_between_two_offers_does_not_expire() -> None:
+    centre = Centre(make_queue(callback=RULES, ring_timeout_s=10.0), agents=(make_agent("ann"),))
+    centre.call("c1", callback="+861")
+    centre.do("decline", centre.one(Offer).offer, "declined")
+    view = centre.acd.view_item("c1", centre.now)
+    assert view is not None and view.state == "waiting"
+    centre.do("callback_reached", "c1")
+    centre.wait(2000.0)
+    assert not centre.find(QueueLeft)
+
+
+def test_a_customer_on_the_line_is_sent_away_where_nobody_comes() -> None:
+    queue = make_queue(callback=RULES, stay_when="logged_on", stay_grace_s=30.0, overflow={"*": "voicemail:1"})
+    centre = Centre(queue, agents=(make_agent("ann"),))
+    centre.call("c1", callback="+861")
+    centre.do("decline", centre.one(Offer).offer, "declined")
+    centre.do("log_off", "ann")
+    centre.wait(100.0)
+    assert not centre.find(Overflowed), "a callback bears it"
+    centre.do("callback_reached", "c1")
+    centre.wait(30.0)
+    assert centre.one(Overflowed).item == "c1"
+
+
+def test_a_customer_on_the_line_enters_no_queue_that_takes_no_callers() -> None:
+    queue = make_queue(callback=RULES, stay_when="logged_on", stay_grace_s=30.0, overflow={"*": "queue:support"})
+    centre = Centre(queue, agents=(make_agent("ann"),))
+    centre.call("c1", callback="+861")
+    centre.do("decline", centre.one(Offer).offer, "declined")
+    centre.do("log_off", "ann")
+    centre.do("callback_reached", "c1")
+    centre.wait(30.0)
+    assert {refused.reason for refused in centre.find(Refused)} == {"no_agents", "too_many_moves"}
+    assert centre.acd.view_item("c1", centre.now) is None
+
+
 def test_a_callback_is_taken_whatever_the_state_of_the_queue() -> None:
     overflow = {"*": "voicemail:1"}
     queue = make_queue(callback=RULES, max_length=1, join_when="logged_on", on_close="overflow", overflow=overflow)
