@@ -402,7 +402,7 @@ class AcdMachine(RuleBasedStateMachine):
         deadline = self.acd.next_deadline()
         assume(deadline is not None)
         assert deadline is not None
-        self.now = deadline.at
+        self.now = max(self.now, deadline.at)
         self.take(self.acd.expire(self.now))
 
     @rule(downtime=st.sampled_from([0.0, 3.0]), lost=st.booleans())
