@@ -206,6 +206,9 @@ def has_room(agent: Agent, channel: str) -> bool:
         return False
     if agent.after_call is not None or agent.pause_until is not None:
         return False
+    if agent.voice_only and (agent.work or agent.offers):
+        # Also with a chat from before a change of configuration.
+        return False
     used = 0
     for work in agent.work.values():
         if work.channel == "voice":

@@ -119,3 +119,16 @@ def test_a_channel_that_is_gone() -> None:
     configure(centre, make_queue(), agents=(make_agent("ann", {"support": 1}),))
     centre.call("c1")
     assert centre.offered == [("ann", "c1")]
+
+
+def test_who_loses_his_chats_while_one_is_offered_takes_a_call_when_it_is_over() -> None:
+    queues = {"support": 1, "chat": 1}
+    both = make_agent("ann", queues, capacity={"voice": 1, "chat": 2})
+    centre = Centre(make_queue(), make_queue("chat", channel="chat"), agents=(both,))
+    centre.call("m1", "chat", channel="chat")
+    configure(centre, make_queue(), make_queue("chat", channel="chat"), agents=(make_agent("ann", queues),))
+    centre.answer("ann")
+    centre.call("c1")
+    assert not centre.offered
+    centre.do("finished", "ann", "m1")
+    assert centre.offered == [("ann", "c1")]
