@@ -42,6 +42,8 @@ def reach(floor: Floor, item_id: str, now: float) -> None:
     item.work = replace(item.work, callback="")
     item.callback = ""
     item.expires_at = None
+    if item.id not in floor.items:
+        return
     if item.state == "waiting":
         schedule_item(floor, item)
     queue = item.queue

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from pbx.acd.messages import Assigned, CallbackDeferred, Offer, OfferWithdrawn, Overflowed, Queued, QueueLeft, Refused
-from pbx.acd.model import CallbackRules
+from pbx.acd.model import AcdConfig, CallbackRules
 from tests.unit.acd.centre import Centre, make_agent, make_queue
 
 RULES = CallbackRules(attempts=2, retry_s=60.0, expires_s=1000.0)
@@ -211,6 +211,20 @@ def test_a_customer_on_the_line_is_sent_away_where_nobody_comes() -> None:
     centre.do("callback_reached", "c1")
     centre.wait(30.0)
     assert centre.one(Overflowed).item == "c1"
+
+
+def test_a_customer_is_reached_after_his_queue_is_gone() -> None:
+    queue = make_queue(callback=RULES, stay_when="active", stay_grace_s=30.0)
+    centre = Centre(queue, make_queue("other"), agents=(make_agent("ann"),))
+    centre.call("c1", callback="+861")
+    centre.answer("ann")
+    centre.do("set_state", "ann", "not_ready", "")
+    for _ in range(2):
+        centre.do("configure", AcdConfig(queues=(make_queue("other"),), agents=(make_agent("ann", {"other": 1}),)))
+    centre.wait(100.0)
+    centre.do("callback_reached", "c1")
+    centre.wait(100.0)
+    centre.do("finished", "ann", "c1")
 
 
 def test_a_customer_on_the_line_enters_no_queue_that_takes_no_callers() -> None:
