@@ -87,6 +87,8 @@ class DeskServer:
         self._waiting_reads: dict[int, ReadLog] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._timer: asyncio.TimerHandle | None = None
+        self._armed_at = 0.0
+        """When ``_timer`` is due. The handle cannot be asked: uvloop's knows no time where that has come already."""
         self._pings: asyncio.TimerHandle | None = None
         self._snapshot_seq = live.state.seq
         now, today = clock(), wall()
@@ -297,15 +299,13 @@ class DeskServer:
     def _arm(self) -> None:
         deadline = self.hub.next_deadline()
         if self._timer is not None:
-            if deadline is not None and abs(self._timer.when() - self._to_loop_time(deadline.at)) < 0.05:
+            if deadline is not None and abs(self._armed_at - deadline.at) < 0.05:
                 return
             self._timer.cancel()
             self._timer = None
         if deadline is not None:
-            self._timer = asyncio.get_running_loop().call_at(self._to_loop_time(deadline.at), self._expire)
-
-    def _to_loop_time(self, at: float) -> float:
-        return asyncio.get_running_loop().time() + at - self._clock()
+            self._armed_at = deadline.at
+            self._timer = asyncio.get_running_loop().call_later(max(0.0, deadline.at - self._clock()), self._expire)
 
     def _expire(self) -> None:
         self._timer = None

@@ -9,8 +9,12 @@ from datetime import datetime
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
+import pytest
+import uvloop
+
 from pbx.adapters.desk_server import DeskServer, load_live, make_day_counter
 from pbx.adapters.gatekeeper import Gatekeeper
+from pbx.core.timers import Deadline
 from pbx.events.catalogue import Record
 from pbx.events.line import Line
 from pbx.storage.event_log import EventLog
@@ -69,6 +73,24 @@ async def test_a_restart_reads_the_snapshot_and_the_rest(tmp_path: Path) -> None
     assert live.state.seq == len(history) and live.state.calls == {}
     assert sum(queue.counts.offered for queue in live.state.queues.values()) == 60
     assert await asyncio.to_thread(again.close)
+
+
+def test_a_deadline_that_has_come_is_no_fault_under_uvloop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its handles of what is due at once are no timer handles."""
+
+    async def serve() -> None:
+        log = EventLog(f"sqlite:///{tmp_path}/t.db", journal=tmp_path / "j")
+        log.open()
+        desk = make_desk(log)
+        with monkeypatch.context() as patch:
+            patch.setattr(desk.hub, "next_deadline", lambda: Deadline(-1.0, "late"))
+            desk.publish([])
+            desk.publish([])
+        await desk.stop()
+        assert await asyncio.to_thread(log.close)
+
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(serve())
 
 
 def test_days_begin_at_midnight_where_the_call_centre_is() -> None:
